@@ -1,0 +1,54 @@
+# Everything from a fresh clone with Python 3.11+ and make: `make demo`, `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test lint examples bench wheel format clean
+
+help:
+	@echo "make demo      train on Iris and MNIST, save, load, show the figures"
+	@echo "make test      all tests"
+	@echo "make lint      ruff: rules and format"
+	@echo "make examples  each example in a short form"
+	@echo "make bench     timings against Keras, PyTorch, JAX and scikit-learn"
+	@echo "make wheel     the wheel, tried alone in an empty environment"
+
+$(VENV)/.base: pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e ".[plot]"
+	touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.base
+	$(PIP) -e ".[test]"
+	touch $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.base
+	$(PIP) "torch==2.13.0" -e ".[bench]"
+	touch $@
+
+demo: $(VENV)/.base
+	$(PY) -m examples.demo
+
+test: $(VENV)/.test
+	$(PY) -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/.test
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+examples: $(VENV)/.test
+	$(PY) -m examples.smoke
+
+bench: $(VENV)/.bench
+	$(PY) -m benchmarks.run
+
+wheel: $(VENV)/.test
+	$(PY) tools/try_wheel.py
+
+clean:
+	rm -rf $(VENV) dist build out

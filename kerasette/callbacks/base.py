@@ -1,0 +1,129 @@
+"""The hooks that fit, evaluate and predict call, and the list that calls them."""
+
+from kerasette.registry import Aliased
+
+
+def say(text: str) -> None:
+    """Prints a line that the caller of fit asked for with `verbose`."""
+    print(text)
+
+
+class Callback(metaclass=Aliased):
+    """Base of callbacks: override the hooks that are of interest.
+
+    Attributes:
+        model: the model that is being run.
+        params: dict with "epochs", "steps" (None if unknown) and "verbose".
+
+    `logs` is a dict of floats: running means so far in batch hooks, of the whole epoch in epoch hooks.
+    """
+
+    aliases = {}
+
+    def __init__(self):
+        self.model = None
+        self.params = {}
+
+    def set_params(self, params: dict) -> None:
+        """Tells the settings of the run."""
+        self.params = params
+
+    def set_model(self, model) -> None:
+        """Tells the model of the run."""
+        self.model = model
+
+    def on_train_begin(self, logs=None):
+        """Called when fit begins."""
+
+    def on_train_end(self, logs=None):
+        """Called when fit ends, also when it was interrupted; `logs` are those of the last epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Called when an epoch begins; `epoch` counts from 0."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Called when an epoch ends, validation included ("val_" entries in `logs`)."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Called before a step of fit."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Called after a step of fit."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch, logs=None):
+        """Another name of `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch, logs=None):
+        """Another name of `on_train_batch_end`."""
+
+    def on_test_begin(self, logs=None):
+        """Called when evaluate or a validation begins."""
+
+    def on_test_end(self, logs=None):
+        """Called when evaluate or a validation ends."""
+
+    def on_test_batch_begin(self, batch, logs=None):
+        """Called before a batch of evaluate."""
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Called after a batch of evaluate."""
+
+    def on_predict_begin(self, logs=None):
+        """Called when predict begins."""
+
+    def on_predict_end(self, logs=None):
+        """Called when predict ends."""
+
+    def on_predict_batch_begin(self, batch, logs=None):
+        """Called before a batch of predict."""
+
+    def on_predict_batch_end(self, batch, logs=None):
+        """Called after a batch of predict."""
+
+
+_TWINS = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
+
+class CallbackList:
+    """Calls the hooks of several callbacks in order, and skips those that nobody overrides.
+
+    `call(hook, number, logs)`: `logs` is a function that makes the dict. Only callbacks that want logs
+    pay for them; one with `wants_lazy_logs = True` gets the function itself.
+    """
+
+    def __init__(self, callbacks, model, params):
+        self.callbacks = list(callbacks)
+        self._listeners = {}
+        for callback in self.callbacks:
+            callback.set_model(model)
+            callback.set_params(params)
+
+    def listeners(self, hook: str) -> list:
+        """Returns the callbacks that override `hook`."""
+        found = self._listeners.get(hook)
+        if found is None:
+            found = self._listeners[hook] = [c for c in self.callbacks if _overrides(c, hook)]
+        return found
+
+    def call(self, hook: str, *number, logs=dict) -> None:
+        """Calls `hook` on every callback that overrides it."""
+        listeners = self.listeners(hook)
+        if not listeners:
+            return
+        made = None
+        for callback in listeners:
+            if getattr(callback, "wants_lazy_logs", False):
+                getattr(callback, hook)(*number, logs)
+                continue
+            made = logs() if made is None else made
+            getattr(callback, hook)(*number, made)
+
+
+def _overrides(callback, hook):
+    names = (hook, _TWINS[hook]) if hook in _TWINS else (hook,)
+    return any(
+        name in vars(callback) or getattr(type(callback), name, None) is not getattr(Callback, name)
+        for name in names
+    )

@@ -1,0 +1,93 @@
+"""ModelCheckpoint: writes weights while training runs."""
+
+import os
+
+from kerasette.callbacks.base import say
+from kerasette.callbacks.monitor import Monitor
+from kerasette.errors import MissingFile, positive_int, value_error
+
+
+class ModelCheckpoint(Monitor):
+    """Writes the weights after each epoch, after every n batches, or whenever they are the best so far.
+
+    Args:
+        filepath: ends with ".weights.h5"; may hold fields: "w-{epoch:02d}-{val_loss:.3f}.weights.h5".
+        monitor, mode: what is watched for `save_best_only`, see Monitor.
+        verbose: 1 prints a line for each file.
+        save_best_only: whether only improvements are written.
+        save_weights_only: must be True: whole-model files are not written yet.
+        save_freq: "epoch", or a number of batches.
+        initial_value_threshold: value that has to be improved on first.
+
+    Raises:
+        InvalidValue: for a name without ".weights.h5", or save_weights_only=False.
+        MissingFile: when training begins, where the directory doesn't exist.
+    """
+
+    def __init__(
+        self,
+        filepath,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq="epoch",
+        initial_value_threshold: float | None = None,
+    ):
+        super().__init__(monitor, mode)
+        self.filepath = os.fspath(filepath)
+        if not save_weights_only:
+            raise value_error(
+                "ModelCheckpoint: kerasette writes weights, not whole models yet.",
+                "Pass save_weights_only=True and a filepath that ends with '.weights.h5'.",
+            )
+        if not self.filepath.endswith(".weights.h5"):
+            raise value_error(
+                f"ModelCheckpoint: filepath must end with '.weights.h5', got '{self.filepath}'."
+            )
+        if save_freq != "epoch":
+            positive_int("ModelCheckpoint", "save_freq", save_freq)
+        self.verbose = verbose
+        self.save_best_only = save_best_only
+        self.save_weights_only = save_weights_only
+        self.save_freq = save_freq
+        self.best = self.worst() if initial_value_threshold is None else initial_value_threshold
+        self._epoch = 0
+        self._batches = 0
+
+    def on_train_begin(self, logs=None):
+        folder = os.path.dirname(self.filepath) or "."
+        if "{" not in folder and not os.path.isdir(folder):
+            raise MissingFile(
+                f"ModelCheckpoint: the directory '{folder}' doesn't exist. Make it before training."
+            )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._batches += 1
+        if self.save_freq != "epoch" and self._batches % self.save_freq == 0:
+            self._save(logs, {"batch": batch + 1})
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.save_freq == "epoch":
+            self._save(logs, {})
+
+    def _save(self, logs, fields):
+        if self.save_best_only:
+            value = self.value_in(logs)
+            if value is None or not self.improves(value, self.best):
+                return
+            self.best = value
+        try:
+            path = self.filepath.format(epoch=self._epoch + 1, **fields, **(logs or {}))
+        except KeyError as problem:
+            raise value_error(
+                f"ModelCheckpoint: the filepath '{self.filepath}' names {problem}, which training doesn't report.",
+                f"Known: epoch, {', '.join(logs or {})}.",
+            ) from problem
+        self.model.save_weights(path)
+        if self.verbose:
+            say(f"Epoch {self._epoch + 1}: weights written to {path}.")

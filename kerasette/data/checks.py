@@ -1,0 +1,301 @@
+"""What is checked before a number reaches a model: shapes, lengths, finite values, weights."""
+
+import math
+import sys
+import warnings
+
+import numpy as np
+
+from kerasette.data.convert import NUMERIC, as_array
+from kerasette.errors import type_error, value_error
+from kerasette.shapes import pretty
+
+BLOCK = 1 << 18  # elements looked at together when a check needs a temporary array
+SMALL = 1 << 13  # elements below which the plain test is the quickest
+
+
+def warn(text: str) -> None:
+    """Warns on behalf of the first caller outside the package."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("kerasette"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)
+
+
+# ---------------------------------------------------------------- shapes and lengths
+
+
+def fit_shape(shape: tuple, wanted: tuple, label: str, reader: str, who: str) -> tuple:
+    """Returns the shape of one row after a trailing axis of length 1 came or went, as Keras does it.
+
+    Args:
+        shape: of the whole array, batch axis first.
+        wanted: of one row; None is open.
+        label, reader, who: for the message: the array, the layer that takes it, who asks.
+
+    Raises:
+        InvalidValue: where the rows have another shape.
+
+    >>> fit_shape((10,), (1,), "x", "dense", "fit"), fit_shape((10, 4, 1), (4,), "x", "dense", "fit")
+    ((1,), (4,))
+    """
+    row = shape[1:]
+    if shape and len(row) == len(wanted) - 1 and wanted[-1] in (1, None):
+        row = (*row, 1)
+    elif len(row) == len(wanted) + 1 and row[-1] == 1:
+        row = row[:-1]
+    same = len(row) == len(wanted) and all(n in (None, m) for n, m in zip(wanted, row, strict=True))
+    if shape and same:
+        return row
+    raise _shape_error(shape, wanted, label, reader, who)
+
+
+def _shape_error(shape, wanted, label, reader, who):
+    if not shape:
+        return value_error(
+            f"{who}: {label} is a single number; layer '{reader}' needs rows {pretty(wanted)}."
+        )
+    row = shape[1:]
+    if len(row) == len(wanted) == 1:
+        return value_error(
+            f"{who}: {label} has {row[0]} feature{'s' * (row[0] != 1)} per row;",
+            f"layer '{reader}' needs {wanted[0]}.",
+            "Give the missing columns or change the model's input shape.",
+        )
+    if shape == wanted:
+        remedy = f"For a single sample, give {label}[None]."
+    elif None not in wanted and math.prod(row) == math.prod(wanted):
+        remedy = f"Reshape it: {label}.reshape({', '.join(map(str, (-1, *wanted)))})."
+    else:
+        remedy = "Reshape the data or change the model's input shape."
+    return value_error(
+        f"{who}: {label} has the shape {pretty(shape)}; layer '{reader}' needs {pretty((None, *wanted))}.",
+        remedy,
+    )
+
+
+def check_lengths(lengths: dict, who: str, empty_allowed: bool) -> int:
+    """Returns the number of rows that all arrays share.
+
+    Args:
+        lengths: label -> number of rows.
+        who: who asks, for the message.
+        empty_allowed: whether 0 rows pass.
+
+    Raises:
+        InvalidValue: for lengths that differ, or 0 rows.
+
+    >>> check_lengths({"x": 5, "y": 5}, "fit", False)
+    5
+    """
+    rows = next(iter(lengths.values()))
+    if any(length != rows for length in lengths.values()):
+        listed = ", ".join(f"{label} has {length}" for label, length in lengths.items())
+        raise value_error(
+            f"{who}: the numbers of rows differ: {listed}.", "Give one row of each for every sample."
+        )
+    if not rows and not empty_allowed:
+        raise value_error(
+            f"{who}: {next(iter(lengths))} has 0 rows.", "Check how the data was loaded or filtered."
+        )
+    return rows
+
+
+# ---------------------------------------------------------------- values
+
+
+def check_values(
+    array: np.ndarray, dtype, label: str, who: str, *, allow_nonfinite=False, rows=None, columns=None
+) -> None:
+    """Raises where `array` holds NaN, infinity, or numbers that `dtype` can't hold.
+
+    Sums that are finite prove that every element is; only where they aren't, elements are searched.
+
+    Args:
+        array: numbers, rows first.
+        dtype: what the array will be cast to.
+        label, who: for the message.
+        allow_nonfinite: lets NaN, infinity and overflow pass.
+        rows: true numbers of the rows (slice or index array), where `array` is a part of the data.
+        columns: names of the columns, where there are any.
+
+    Raises:
+        InvalidValue: with the count, the first row and the first column.
+    """
+    dtype = np.dtype(dtype)
+    if dtype.kind != "f":
+        _check_whole(array, dtype, label, who, rows, columns)
+        return
+    if allow_nonfinite or array.dtype.kind != "f":
+        return
+    if array.size <= SMALL and array.dtype == dtype and np.isfinite(array).all():
+        return  # np.errstate alone would cost more
+    with np.errstate(all="ignore"):
+        if array.dtype == dtype and array.flags.c_contiguous and dtype.itemsize > 2:
+            flat = array.reshape(-1)
+            if math.isfinite(np.dot(flat, flat)):  # the quickest sum there is
+                return
+        if not all(math.isfinite(block.astype(dtype).sum()) for block in _blocks(array)):
+            _search(array, dtype, label, who, rows, columns)
+
+
+def _blocks(array):
+    """Yields parts of `array`, cut along the rows, of about BLOCK elements."""
+    step = max(1, BLOCK * len(array) // max(1, array.size))
+    for start in range(0, len(array), step):
+        yield array[start : start + step]
+
+
+def _search(array, dtype, label, who, rows, columns):
+    bad = ~np.isfinite(array)
+    if bad.any():
+        raise value_error(
+            f"{who}: {label} has {_count(bad, 'NaN or infinite value')},",
+            f"the first {_place(bad, rows, columns)}.",
+            "Clean or fill them, or pass allow_nonfinite=True.",
+        )
+    bad = ~np.isfinite(array.astype(dtype))
+    if bad.any():
+        value = array[np.unravel_index(bad.argmax(), bad.shape)]
+        raise value_error(
+            f"{who}: {label} has {_count(bad, 'value')} beyond {dtype}'s {np.finfo(dtype).max:.2g},",
+            f"the first, {value:.6g}, {_place(bad, rows, columns)}. Scale the data.",
+        )
+
+
+def _check_whole(array, dtype, label, who, rows, columns):
+    """Raises for a number that a cast to whole numbers would change."""
+    if np.can_cast(array.dtype, dtype):
+        return
+    with np.errstate(all="ignore"):
+        if all((block.astype(dtype) == block).all() for block in _blocks(array)):
+            return
+        bad = array.astype(dtype) != array
+    value = array[np.unravel_index(bad.argmax(), bad.shape)]
+    raise value_error(
+        f"{who}: {label} has {_count(bad, 'value')} that {dtype} can't hold, the first, {value},",
+        f"{_place(bad, rows, columns)}. Round or convert them.",
+    )
+
+
+def _count(bad, noun):
+    count = int(bad.sum())
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _place(bad, rows, columns):
+    """Returns "in row 3, column 1" for the first True."""
+    row, *rest = (int(index) for index in np.unravel_index(bad.argmax(), bad.shape))
+    if rows is not None:
+        row = rows.start + row if isinstance(rows, slice) else int(rows[row])
+    if not rest:
+        return f"in row {row}"
+    if len(rest) > 1:
+        return f"in row {row}, at {tuple(rest)}"
+    return f"in row {row}, column {rest[0] if columns is None else repr(columns[rest[0]])}"
+
+
+# ---------------------------------------------------------------- weights
+
+
+def weight_vector(value, label: str, who: str, *, dtype="float32", warn_zero=True) -> np.ndarray:
+    """Returns sample weights as a vector; shape (n, 1) becomes (n,).
+
+    Raises:
+        InvalidValue: for another shape, or negative or non-finite weights.
+    """
+    array = as_array(value, label, who)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise value_error(
+            f"{who}: {label} has the shape {pretty(array.shape)}; one weight for each row is needed: (rows,)."
+        )
+    check_values(array, dtype, label, who)
+    if len(array):
+        if array.min() < 0:
+            row = int(array.argmin())
+            raise value_error(
+                f"{who}: {label} has a negative weight, {array[row]} in row {row}.", "Weights are 0 or more."
+            )
+        if warn_zero and not array.any():
+            warn(f"{who}: {label} is 0 for every row, so nothing is learned or measured.")
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+class ClassWeights:
+    """Turns `class_weight` (class -> factor) into one factor a row.
+
+    Args:
+        class_weight: dict of class number to factor; a class that is missing counts 1, with a warning.
+        output_names, output_shapes: of the model, which must have one output.
+        who: who asks, for the message.
+        dtype: of the factors.
+
+    Raises:
+        InvalidValue, InvalidType: for several outputs, keys that are no class, or factors below 0.
+    """
+
+    def __init__(self, class_weight, output_names, output_shapes, who, dtype="float32"):
+        if not isinstance(class_weight, dict):
+            raise type_error(
+                f"{who}: class_weight is a dict of class to factor, got {type(class_weight).__name__}."
+            )
+        if len(output_names) != 1:
+            raise value_error(
+                f"{who}: class_weight needs a model with one output, this one has {len(output_names)}.",
+                "Give sample_weight instead, one array for each output.",
+            )
+        self.who = who
+        self.classes = self._count(class_weight, output_shapes[0])
+        self.table = np.ones(self.classes, dtype)
+        for key, factor in class_weight.items():
+            self.table[self._key(key)] = self._factor(key, factor)
+        missing = [number for number in range(self.classes) if number not in class_weight]
+        if missing:
+            more = " ..." if len(missing) > 10 else ""
+            warn(f"{who}: class_weight lacks class {', '.join(map(str, missing[:10]))}{more}; that counts 1.")
+
+    @staticmethod
+    def _count(class_weight, output_shape):
+        last = output_shape[-1] if output_shape else None
+        if last is None:
+            numbers = [key for key in class_weight if isinstance(key, (int, np.integer))]
+            return max(numbers, default=0) + 1
+        return 2 if last == 1 else last
+
+    def _key(self, key):
+        whole = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
+        if whole and 0 <= key < self.classes:
+            return key
+        raise value_error(
+            f"{self.who}: class_weight has the key {key!r}, which is no class;",
+            f"classes are the whole numbers 0 to {self.classes - 1}.",
+        )
+
+    def _factor(self, key, factor):
+        number = float(factor) if np.isscalar(factor) and np.asarray(factor).dtype.kind in NUMERIC else -1.0
+        if not (math.isfinite(number) and number >= 0):
+            raise value_error(
+                f"{self.who}: class_weight[{key}] must be a number of at least 0, got {factor!r}."
+            )
+        return number
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:
+        """Returns the factors for targets: class numbers (n,) or (n, 1), or one-hot rows (n, classes)."""
+        if y.ndim > 2:
+            raise value_error(
+                f"{self.who}: class_weight needs one class a row, but y has the shape {pretty(y.shape)}.",
+                "Give sample_weight instead.",
+            )
+        if y.ndim == 2 and y.shape[1] > 1:
+            return self.table[y.argmax(axis=1)]
+        flat = y.reshape(-1)
+        labels = flat.astype(np.intp)
+        if (labels != flat).any() or ((labels < 0) | (labels >= self.classes)).any():
+            row = int(((labels != flat) | (labels < 0) | (labels >= self.classes)).argmax())
+            raise value_error(
+                f"{self.who}: class_weight needs class numbers from 0 to {self.classes - 1} in y,",
+                f"got {flat[row]} in row {row}.",
+            )
+        return self.table[labels]

@@ -1,0 +1,7 @@
+"""From a graph to numbers: plan (what to run), executor (one thread's arrays), workers (who runs it)."""
+
+from kerasette.engine.executor import Executor
+from kerasette.engine.plan import Plan
+from kerasette.engine.workers import Engine, Head
+
+__all__ = ["Engine", "Executor", "Head", "Plan"]

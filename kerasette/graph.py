@@ -1,0 +1,237 @@
+"""The graph: symbolic tensors, nodes (one call of one operation each), and their order.
+
+A node is a call, not a layer: a layer that is called twice stands in two nodes, so shared layers make
+no cycles. Everything here is iterative; a graph may be tens of thousands of nodes deep.
+"""
+
+from kerasette.backend import Random, Scratch, floatx, next_seed
+from kerasette.errors import type_error, value_error
+
+
+class SymbolicTensor:
+    """A value that will exist when the model runs: its shape (batch first), type and origin.
+
+    Attributes:
+        shape: the batch dimension (None where it is open), then the lengths of one sample.
+        dtype: name of the type, e.g. "float32".
+        node: the Node that makes it.
+        index: which output of that node it is.
+        name: for people; not unique.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "index", "name", "node", "shape")
+    __array_priority__ = 1000  # so that array + symbolic reaches our operators
+    __array_ufunc__ = None
+
+    def __init__(self, shape, dtype=None, node=None, index=0, name=None):
+        self.shape = tuple(shape)
+        self.dtype = dtype or floatx()
+        self.node = node
+        self.index = index
+        self.name = name
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions, the batch included."""
+        return len(self.shape)
+
+    @property
+    def operation(self) -> "Operation":
+        """The layer or operation whose call makes this tensor."""
+        return self.node.operation
+
+    def __repr__(self):
+        return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+    def __bool__(self):
+        raise type_error(
+            f"The symbolic tensor '{self.name}' has no value yet, so it can't decide an `if`.",
+            "Use operations (kerasette.ops) or a layer instead.",
+        )
+
+    def __iter__(self):
+        raise type_error(
+            f"The symbolic tensor '{self.name}' can't be iterated.",
+            "Slice it (x[:, 0]) or use kerasette.ops.",
+        )
+
+    def __array__(self, *_, **__):
+        raise type_error(
+            f"The symbolic tensor '{self.name}' has no value yet, so it is no array.",
+            "Make a Model of it and call predict(), or call the layer on an array.",
+        )
+
+
+class Node:
+    """One call of an operation: which tensors went in, which came out, and the call's own settings."""
+
+    __slots__ = ("inputs", "keywords", "operation", "outputs")
+
+    def __init__(self, operation, inputs, keywords=None):
+        self.operation = operation
+        self.inputs = tuple(inputs)
+        self.keywords = keywords or {}
+        self.outputs = ()
+
+
+class Context:
+    """What a layer's forward and backward get besides arrays: one for each node and executor.
+
+    Attributes:
+        xp: numpy or cupy.
+        training: whether this is a training step (or a call with training=True).
+        trainable: whether the layer was trainable when the model was compiled.
+        need_dx: whether backward has to return the gradient with respect to the inputs.
+        in_place: whether forward may write its result over its input.
+        batch: number of samples in the whole batch, of which these may be a part.
+        noise: what the layer's draw() returned for these samples, or None.
+        buffer: `buffer(name, shape, dtype=float)` gives an array that is reused from step to step.
+    """
+
+    __slots__ = ("batch", "buffer", "in_place", "need_dx", "noise", "trainable", "training", "xp")
+
+    def __init__(self, xp, dtype=None, *, training=False, need_dx=True, trainable=True, in_place=False):
+        self.xp = xp
+        self.training = training
+        self.trainable = trainable
+        self.need_dx = need_dx
+        self.in_place = in_place
+        self.batch = 1
+        self.noise = None
+        self.buffer = Scratch(xp, dtype)
+
+
+class Operation:
+    """The contract of whatever can stand in a node: shapes and two calls.
+
+    The attributes say what the engine has to know; it never asks for a class.
+
+    Attributes:
+        couples_batch: the result for one sample depends on the others (BatchNormalization).
+        draw: None, or a method `draw(rng, batch, *input_shapes)` that returns random arrays for a
+            whole batch (first axis: samples, or length 1); `ctx.noise` brings them to forward.
+        fuses_with: the name of the activation that this operation is ("softmax"), or None.
+        output_activation: an Activation that the engine applies to the result of forward, or None.
+            Who declares one promises that forward fills a buffer of its own that backward never reads.
+        activity: a regularizer of the (activated) output, or None.
+        commit: None, or a method `commit(w, caches)`, called once after each training step with the
+            caches of the step's micro-batches in order; what it reads must not live in a buffer.
+    """
+
+    couples_batch = False
+    draw = None
+    fuses_with = None
+    output_activation = None
+    activity = None
+    commit = None
+    parameters = ()
+    trainable = True
+    graph = None  # a model has one; the plan inlines it
+    name = "operation"
+
+    def output_shape(self, *input_shapes):
+        """Returns the shape of one sample of the output, given those of the inputs."""
+        return input_shapes[0]
+
+    def output_dtype(self, *input_dtypes) -> str:
+        """Returns the type of the output."""
+        return floatx()
+
+    def forward(self, ctx, w, *xs):
+        """Returns the output for the arrays `xs`, and what backward needs."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward().")
+
+    def backward(self, ctx, w, dw, dy, cache):
+        """Assigns each `dw[name]`; returns the gradient with respect to the input, or a tuple of them."""
+        raise NotImplementedError(f"{type(self).__name__} defines no backward().")
+
+    def symbolic_call(self, inputs, keywords=None):
+        """Makes a node and returns its output: a SymbolicTensor, or a tuple of them."""
+        node = Node(self, inputs, keywords)
+        shapes = [tensor.shape[1:] for tensor in inputs]
+        batch = next((tensor.shape[0] for tensor in inputs if tensor.shape[0] is not None), None)
+        shape = self.output_shape(*shapes)
+        dtype = self.output_dtype(*[tensor.dtype for tensor in inputs])
+        if self.output_activation is not None:
+            shape = self.output_activation.output_shape(shape)
+        several = bool(shape) and isinstance(shape[0], tuple)
+        node.outputs = tuple(
+            SymbolicTensor((batch, *one), dtype, node, index, self.name)
+            for index, one in enumerate(shape if several else [shape])
+        )
+        return node.outputs if several else node.outputs[0]
+
+    def eager_call(self, xp, xs, w, *, training=False, seed=None):
+        """Returns the output for the arrays `xs` at once, activation included."""
+        ctx = Context(xp, training=training, need_dx=False, trainable=self.trainable)
+        if training and self.draw is not None:
+            rng = Random(xp, next_seed() if seed is None else seed)
+            ctx.noise = self.draw(rng, len(xs[0]), *[x.shape[1:] for x in xs])
+        ctx.batch = len(xs[0])
+        y, cache = self.forward(ctx, w, *xs)
+        if training and self.commit is not None:
+            self.commit(w, [cache])
+        if self.output_activation is not None:
+            y, _ = self.output_activation.forward(y)
+        return y
+
+
+class Graph:
+    """Everything between some input tensors and some output tensors.
+
+    Attributes:
+        inputs, outputs: lists of SymbolicTensor.
+        nodes: every node in an order in which each stands behind those that it needs.
+        operations: each operation once, in the order of Keras: by depth (longest way to an
+            output), then by when a walk from the outputs first meets it.
+    """
+
+    def __init__(self, inputs, outputs):
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.nodes, met = _walk(self.inputs, self.outputs)
+        self.operations = _by_depth(self.nodes, met)
+
+    def unused_inputs(self):
+        """Returns the inputs that no output depends on."""
+        reached = {id(tensor) for node in self.nodes for tensor in (*node.inputs, *node.outputs)}
+        reached.update(id(tensor) for tensor in self.outputs)
+        return [tensor for tensor in self.inputs if id(tensor) not in reached]
+
+
+def _walk(inputs, outputs):
+    """Returns the nodes in postorder and {operation: when it was first met}."""
+    stops = {id(tensor) for tensor in inputs}
+    nodes, met, seen = [], {}, set()
+    stack = [(tensor.node, tensor, False) for tensor in reversed(outputs)]
+    while stack:
+        node, tensor, leaving = stack.pop()
+        if leaving:
+            nodes.append(node)
+            continue
+        if id(tensor) in stops and node.inputs:
+            continue  # the model begins in the middle of another graph
+        if node in seen:
+            continue
+        seen.add(node)
+        met.setdefault(node.operation, len(met))
+        if not node.inputs and id(tensor) not in stops:
+            raise value_error(
+                f"The graph is disconnected: the outputs depend on the input '{tensor.name}',",
+                f"which is not among the model's inputs ({', '.join(repr(i.name) for i in inputs)}). Add it to them.",
+            )
+        stack.append((node, tensor, True))
+        stack.extend(
+            (source.node, source, False) for source in reversed(node.inputs) if source.node not in seen
+        )
+    return nodes, met
+
+
+def _by_depth(nodes, met):
+    depth, deepest = {}, {}
+    for node in reversed(nodes):
+        here = max(depth.get(node, 0), deepest.get(node.operation, 0))
+        depth[node] = deepest[node.operation] = here
+        for source in node.inputs:
+            depth[source.node] = max(here + 1, depth.get(source.node, 0))
+    return sorted(met, key=lambda operation: (-deepest[operation], met[operation]))

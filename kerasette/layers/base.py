@@ -1,0 +1,346 @@
+"""The contract of a layer: configuration, parameters, shapes and two calls. See graph.Operation."""
+
+import numpy as np
+
+from kerasette import activations, constraints, initializers, regularizers
+from kerasette.backend import floatx, is_array, module, to_module, xp_of
+from kerasette.errors import one_of, positive_int, type_error, value_error
+from kerasette.graph import Operation, SymbolicTensor
+from kerasette.params import new_parameter
+from kerasette.registry import Aliased, Configurable, auto_name, register, snake_case
+
+
+class Layer(Operation, Configurable, metaclass=Aliased):
+    """Base of all layers. A layer stores its arguments, and nothing of any call.
+
+    Args:
+        name: unique within a model; by default the class's name in snake case, counted.
+        trainable: whether training may change its parameters.
+        dtype: the float type; must be `kerasette.config.floatx()`.
+        activity_regularizer: penalty on the layer's output.
+        input_shape: shape of one sample. A layer that has it may stand for its own input:
+            `Model(first, outputs)`, `Dense(8)(first)`.
+        input_size: the same for vectors: `input_size=4` is `input_shape=(4,)`.
+
+    Write your own by defining `build`, `output_shape`, `forward` and `backward`; `kerasette.testing.
+    check_gradients` proves the last two.
+    """
+
+    kind = "layer"
+    config_hidden = ("input_shape", "input_size", "dtype")
+    input_ranks = None  # allowed numbers of axes of one sample's shape, or None
+    inputs_wanted = 1  # how many inputs; None: two or more
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: str | None = None,
+        activity_regularizer=None,
+        input_shape: tuple | None = None,
+        input_size: int | None = None,
+    ):
+        self.name = auto_name(snake_case(type(self).__name__)) if name is None else name
+        if not isinstance(self.name, str) or "/" in self.name or not self.name:
+            raise value_error(f"A layer's name is a text without '/', got {name!r}.")
+        self.dtype = floatx() if dtype is None else dtype
+        one_of(self.name, "dtype", self.dtype, (floatx(),))
+        self.activity_regularizer = activity_regularizer
+        self.activity = regularizers.get(activity_regularizer)
+        self.input_size = input_size
+        self.input_shape = _declared_shape(self.name, input_shape, input_size)
+        self.built = False
+        self._trainable = bool(trainable)
+        self._params = {}
+        self._nodes = []
+        self._own_output = None
+
+    # ------------------------------------------------------------ parameters
+
+    def add_param(
+        self, name, shape, initializer="glorot_uniform", *, trainable=True, regularizer=None, constraint=None
+    ):
+        """Makes a parameter of this layer and returns its handle; `w[name]` is its array in forward.
+
+        Args:
+            name: unique within the layer.
+            shape: tuple of whole numbers.
+            initializer, regularizer, constraint: names or objects.
+            trainable: False for statistics that training keeps by other means than gradients.
+        """
+        if name in self._params:
+            raise value_error(f"{self.name} already has a parameter '{name}'.")
+        parameter = new_parameter(
+            name,
+            shape,
+            initializers.get(initializer),
+            self.dtype,
+            layer_name=self.name,
+            trainable=trainable,
+            regularizer=regularizers.get(regularizer),
+            constraint=constraints.get(constraint),
+        )
+        self._params[name] = parameter
+        return parameter
+
+    def add_weight(self, shape=(), initializer="glorot_uniform", *, name=None, **keywords):
+        """Keras's name and order of arguments for `add_param`."""
+        return self.add_param(name or f"variable_{len(self._params)}", shape, initializer, **keywords)
+
+    def __getattr__(self, name):
+        params = self.__dict__.get("_params")
+        if params and name in params:
+            return params[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
+
+    @property
+    def parameters(self):
+        """All parameters, in the order of Keras: trainable ones first."""
+        return sorted(self._params.values(), key=lambda parameter: not parameter.trainable)
+
+    weights = variables = property(lambda self: list(self.parameters))
+
+    @property
+    def trainable_weights(self):
+        """The parameters that training may change now."""
+        return [p for p in self.parameters if p.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self):
+        """The parameters that training leaves alone now."""
+        return [p for p in self.parameters if not (p.trainable and self.trainable)]
+
+    trainable_variables = property(lambda self: self.trainable_weights)
+    non_trainable_variables = property(lambda self: self.non_trainable_weights)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training may change the parameters; a compiled model notices at its next compile()."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        self._trainable = bool(value)
+
+    def count_params(self) -> int:
+        """Returns the number of elements of all parameters."""
+        return sum(parameter.size for parameter in self.parameters)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Returns copies of all parameters, in Keras's order."""
+        return [parameter.numpy() for parameter in self.parameters]
+
+    def set_weights(self, weights) -> None:
+        """Writes `weights` (arrays as `get_weights` gives them) into the parameters; all or none.
+
+        Raises:
+            InvalidValue: where their number or a shape differs.
+        """
+        parameters = self.parameters
+        if len(weights) != len(parameters):
+            raise value_error(f"{self.name} has {len(parameters)} weights, got {len(weights)} to set.")
+        checked = [parameter.checked(value) for parameter, value in zip(parameters, weights, strict=True)]
+        for parameter, value in zip(parameters, checked, strict=True):
+            parameter.assign(value)
+
+    # ------------------------------------------------------------ shapes
+
+    def build(self, *input_shapes):
+        """Makes the parameters for inputs of these shapes (of one sample)."""
+
+    def compute_output_shape(self, input_shape):
+        """Keras's form of `output_shape`: with the batch dimension, a list of shapes for several inputs."""
+        several = bool(input_shape) and isinstance(input_shape[0], (tuple, list))
+        shapes = [tuple(shape) for shape in input_shape] if several else [tuple(input_shape)]
+        return (shapes[0][0], *self.output_shape(*[shape[1:] for shape in shapes]))
+
+    def _ensure_built(self, shapes):
+        self._check_inputs(shapes)
+        if not self.built:
+            self.build(*shapes)
+            self.built = True
+
+    def _check_inputs(self, shapes):
+        wanted = self.inputs_wanted
+        if wanted is None and len(shapes) < 2:
+            raise value_error(
+                f"{self.name} ({type(self).__name__}) combines two or more inputs, got {len(shapes)}."
+            )
+        if wanted is not None and len(shapes) != wanted:
+            raise value_error(
+                f"{self.name} ({type(self).__name__}) takes {wanted} input(s), got {len(shapes)}."
+            )
+        for shape in shapes:
+            if self.input_ranks is not None and len(shape) not in self.input_ranks:
+                ranks = " or ".join(str(rank + 1) for rank in self.input_ranks)
+                raise value_error(
+                    f"{self.name} ({type(self).__name__}) needs inputs with {ranks} axes (batch included),",
+                    f"got shape {(None, *shape)}. Use Reshape or Flatten before it.",
+                )
+
+    # ------------------------------------------------------------ calls
+
+    def __call__(self, *inputs, training: bool | None = None):
+        """Applies the layer: to symbolic tensors it makes a node, to arrays it computes at once.
+
+        Args:
+            inputs: tensors or arrays; one list of them does as well.
+            training: True or False fixes the mode of this call; None follows fit and predict.
+
+        Returns:
+            A symbolic tensor, or an array (a tuple where the layer has several outputs).
+        """
+        if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and _holds_tensors(inputs[0]):
+            inputs = inputs[0]
+        inputs = [as_tensor(value) for value in inputs]
+        if any(isinstance(value, SymbolicTensor) for value in inputs):
+            return self._call_symbolic(inputs, training)
+        return self._call_now(inputs, training)
+
+    def _call_symbolic(self, inputs, training):
+        for value in inputs:
+            if not isinstance(value, SymbolicTensor):
+                raise type_error(
+                    f"{self.name} got symbolic tensors and a {type(value).__name__} in one call.",
+                    "Give all inputs as symbolic tensors, or all as arrays.",
+                )
+        self._ensure_built([tensor.shape[1:] for tensor in inputs])
+        result = self.symbolic_call(inputs, {} if training is None else {"training": bool(training)})
+        self._nodes.append((result[0] if isinstance(result, tuple) else result).node)
+        return result
+
+    def _call_now(self, inputs, training):
+        xp = xp_of(self.parameters[0].value) if self.built and self._params else _module_of(inputs)
+        xs = [self._as_input(xp, value) for value in inputs]
+        self._ensure_built([x.shape[1:] for x in xs])
+        w = {name: parameter.value for name, parameter in self._params.items()}
+        return self.eager_call(xp, xs, w, training=bool(training), seed=getattr(self, "seed", None))
+
+    def _as_input(self, xp, value):
+        array = value if is_array(value) else np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise type_error(f"{self.name} needs numbers, got an input of type {array.dtype}.")
+        return to_module(xp, array, self.input_dtype(str(array.dtype)))
+
+    def input_dtype(self, dtype: str) -> str:
+        """Returns the type that an input array of type `dtype` is cast to: the layer's float type."""
+        return self.dtype
+
+    def as_tensor(self) -> SymbolicTensor:
+        """Returns this layer's output on an Input of its own, for layers that know their `input_shape`."""
+        if self._own_output is None:
+            if self.input_shape is None:
+                raise value_error(
+                    f"{self.name} stands where a tensor is wanted, but it hasn't been called.",
+                    "Call it on a tensor, or give it input_size or input_shape.",
+                )
+            self._own_output = self(Input(self.input_shape))
+        return self._own_output
+
+    @property
+    def input(self):
+        """The tensor (or list of them) that the layer's only call takes."""
+        node = self._only_node()
+        return node.inputs[0] if len(node.inputs) == 1 else list(node.inputs)
+
+    @property
+    def output(self):
+        """The tensor (or list of them) that the layer's only call makes: for feature extraction."""
+        node = self._only_node()
+        return node.outputs[0] if len(node.outputs) == 1 else list(node.outputs)
+
+    def _only_node(self):
+        if not self._nodes and self.input_shape is not None:
+            self.as_tensor()
+        if len(self._nodes) != 1:
+            raise value_error(
+                f"{self.name} has been called {len(self._nodes)} times, so it has no one input and output.",
+                "Keep the tensor that the call returned.",
+            )
+        return self._nodes[0]
+
+
+def as_tensor(value):
+    """Returns `value`, or the output of the uncalled layer that stands for a tensor."""
+    return value.as_tensor() if isinstance(value, Layer) else value
+
+
+def _holds_tensors(values) -> bool:
+    return any(isinstance(value, (SymbolicTensor, Layer)) or is_array(value) for value in values)
+
+
+def _module_of(values):
+    return next((xp_of(value) for value in values if is_array(value)), module())
+
+
+def _declared_shape(name, input_shape, input_size):
+    if input_size is not None and input_shape is not None:
+        raise value_error(f"{name}: input_size and input_shape say the same; give one.")
+    if input_size is not None:
+        return (positive_int(name, "input_size", input_size),)
+    return None if input_shape is None else sample_shape(name, input_shape)
+
+
+def sample_shape(owner: str, shape) -> tuple:
+    """Returns `shape` as a tuple of whole numbers and None, or raises InvalidValue."""
+    if isinstance(shape, int):
+        raise value_error(f"{owner}: a shape is a tuple, got {shape}. Write ({shape},).")
+    return tuple(length if length is None else positive_int(owner, "each length", length) for length in shape)
+
+
+@register("layer")
+class InputLayer(Layer):
+    """The place where data comes in; made by `Input`."""
+
+    inputs_wanted = 0
+
+    def __init__(self, shape=None, batch_size=None, dtype=None, *, name=None):
+        super().__init__(name=name)
+        self.shape = sample_shape(self.name, shape)
+        self.batch_size = batch_size
+        self.dtype = dtype or floatx()
+        self.built = True
+
+    config_hidden = ("input_shape", "input_size", "activity_regularizer", "trainable")
+
+    def output_shape(self):
+        return self.shape
+
+    def output_dtype(self):
+        return self.dtype
+
+    def tensor(self) -> SymbolicTensor:
+        """Returns the symbolic tensor of this input."""
+        if not self._nodes:
+            tensor = self.symbolic_call(())
+            tensor.shape = (self.batch_size, *self.shape)
+            self._nodes.append(tensor.node)
+        return self._nodes[0].outputs[0]
+
+
+INPUT_DTYPES = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")
+
+
+def Input(shape=None, batch_size=None, dtype=None, name=None, *, batch_shape=None) -> SymbolicTensor:  # noqa: N802
+    """Returns the symbolic tensor of a new model input.
+
+    Args:
+        shape: of one sample, e.g. (28, 28); None stands for a length that is open.
+        batch_size: fixed number of samples, or None.
+        dtype: type that the data is cast to; the default float type unless given.
+        name: name of the input, for data given as a dict.
+        batch_shape: shape with the batch dimension, instead of `shape` and `batch_size`.
+
+    Raises:
+        InvalidValue: where the shape is missing or no tuple of whole numbers.
+    """
+    if batch_shape is not None:
+        if shape is not None or batch_size is not None:
+            raise value_error("Input: give batch_shape, or shape and batch_size.")
+        batch_size, shape = batch_shape[0], tuple(batch_shape[1:])
+    if shape is None:
+        raise value_error("Input needs the shape of one sample, e.g. Input(shape=(4,)).")
+    if dtype is not None:
+        one_of("Input", "dtype", dtype, INPUT_DTYPES)
+    return InputLayer(shape, batch_size, dtype, name=name).tensor()

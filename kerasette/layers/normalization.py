@@ -1,0 +1,242 @@
+"""Layers that normalize: over the batch, over axes of each sample, to unit length."""
+
+from kerasette import functions
+from kerasette.errors import fraction, one_of, type_error, value_error
+from kerasette.layers.base import Layer
+from kerasette.registry import register
+from kerasette.shapes import normalize_axes, normalize_axis
+
+
+def checked_axis(owner: str, axis):
+    """Returns `axis`: a whole number, or a list of them; raises InvalidType for anything else."""
+    given = axis if isinstance(axis, (list, tuple)) else [axis]
+    if not given or not all(isinstance(one, int) and not isinstance(one, bool) for one in given):
+        raise type_error(f"{owner}: axis must be a whole number or a list of them, got {axis!r}.")
+    return list(axis) if isinstance(axis, (list, tuple)) else axis
+
+
+def _sample_axes(owner, axis, shape):
+    """Returns `axis` as ascending axes of a batch of `shape`, none of them the batch itself."""
+    axes = normalize_axes(axis, len(shape) + 1, owner)
+    if 0 in axes:
+        raise value_error(f"{owner} can't normalize over the batch; axis must not be {axis}.")
+    return axes
+
+
+def _positive(owner, argument, value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise value_error(f"{owner}: {argument} must be a number above 0, got {value!r}.")
+    return float(value)
+
+
+class _Scaled(Layer):
+    """Base of the layers that have gamma (scale) and beta (center)."""
+
+    def _store(self, center, scale, **settings):
+        one_of(self.name, "center", center, (True, False))
+        one_of(self.name, "scale", scale, (True, False))
+        self.center, self.scale = center, scale
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    def _add_scale(self, shape):
+        if None in shape:
+            raise value_error(
+                f"{self.name} ({type(self).__name__}) needs known lengths on axis {self.axis}, got {shape}."
+            )
+        for wanted, name in ((self.scale, "gamma"), (self.center, "beta")):
+            if wanted:
+                self.add_param(
+                    name,
+                    shape,
+                    getattr(self, f"{name}_initializer"),
+                    regularizer=getattr(self, f"{name}_regularizer"),
+                    constraint=getattr(self, f"{name}_constraint"),
+                )
+
+
+@register("layer")
+class LayerNormalization(_Scaled):
+    """Normalizes each sample over `axis`: gamma (x - mean) / sqrt(variance + epsilon) + beta.
+
+    Args:
+        axis: axis or list of axes, counted with the batch as axis 0.
+        epsilon: added to the variance.
+        center: whether there is a beta.
+        scale: whether there is a gamma.
+        beta_initializer, gamma_initializer: names or objects.
+        beta_regularizer, gamma_regularizer: penalties, or None.
+        beta_constraint, gamma_constraint: applied after each update, or None.
+
+    Ba, Kiros & Hinton 2016.
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        **base,
+    ):
+        super().__init__(**base)
+        self.axis = checked_axis(self.name, axis)
+        self.epsilon = _positive(self.name, "epsilon", epsilon)
+        self._store(center, scale, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer)
+        self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
+        self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
+
+    def build(self, shape):
+        axes = _sample_axes(self.name, self.axis, shape)
+        self._add_scale(tuple(shape[axis - 1] for axis in axes))
+
+    def forward(self, ctx, w, x):
+        axes = normalize_axes(self.axis, x.ndim, self.name)
+        out = ctx.buffer("y", x.shape)
+        return functions.layer_normalization(x, w.get("gamma"), w.get("beta"), axes, self.epsilon, out=out)
+
+    def backward(self, ctx, w, dw, dy, cache):
+        dx = ctx.buffer("dx", dy.shape) if ctx.need_dx else None
+        return functions.layer_normalization_backward(
+            dy, cache, need_dx=ctx.need_dx, dx=dx, dgamma=dw.get("gamma"), dbeta=dw.get("beta")
+        )[0]
+
+
+@register("layer")
+class BatchNormalization(_Scaled):
+    """Normalizes each channel, in training by the statistics of the whole batch, else by moving averages.
+
+    gamma (x - mean) / sqrt(variance + epsilon) + beta, with the biased variance (Ioffe & Szegedy 2015).
+    After each training step `moving = momentum moving + (1 - momentum) batch`. A layer that isn't
+    trainable uses its moving averages in training too, and leaves them alone.
+
+    Args:
+        axis: the axis of the channels, counted with the batch as axis 0.
+        momentum: of the moving averages, from 0 to 1.
+        epsilon: added to the variance.
+        center, scale: whether there is a beta, a gamma.
+        beta_initializer, gamma_initializer: names or objects.
+        moving_mean_initializer, moving_variance_initializer: names or objects.
+        beta_regularizer, gamma_regularizer: penalties, or None.
+        beta_constraint, gamma_constraint: applied after each update, or None.
+        renorm, renorm_clipping, renorm_momentum: batch renormalization isn't provided; only its defaults pass.
+        synchronized: a batch never leaves one process here; only False passes.
+    """
+
+    config_hidden = (*Layer.config_hidden, "renorm", "renorm_clipping", "renorm_momentum", "synchronized")
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros",
+        moving_variance_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        renorm: bool = False,
+        renorm_clipping=None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
+        **base,
+    ):
+        super().__init__(**base)
+        if not isinstance(axis, int) or isinstance(axis, bool):
+            raise type_error(f"{self.name}: axis must be one whole number, got {axis!r}.")
+        self.axis = axis
+        self.momentum = fraction(self.name, "momentum", momentum)
+        self.epsilon = _positive(self.name, "epsilon", epsilon)
+        self._store(center, scale, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer)
+        self.moving_mean_initializer = moving_mean_initializer
+        self.moving_variance_initializer = moving_variance_initializer
+        self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
+        self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
+        self._refuse(renorm=(renorm, False), renorm_clipping=(renorm_clipping, None))
+        self._refuse(renorm_momentum=(renorm_momentum, 0.99), synchronized=(synchronized, False))
+
+    def _refuse(self, **arguments):
+        for name, (value, default) in arguments.items():
+            if value != default:
+                raise value_error(f"{self.name}: {name}={value!r} isn't provided; leave it at {default!r}.")
+            setattr(self, name, default)
+
+    @property
+    def couples_batch(self):
+        """Whether the samples of a batch depend on one another: not in a layer that is frozen."""
+        return self.trainable
+
+    def build(self, shape):
+        (axis,) = _sample_axes(self.name, self.axis, shape)
+        channels = (shape[axis - 1],)
+        self._add_scale(channels)
+        if None in channels:
+            raise value_error(f"{self.name} (BatchNormalization) needs a known length on axis {self.axis}.")
+        self.add_param("moving_mean", channels, self.moving_mean_initializer, trainable=False)
+        self.add_param("moving_variance", channels, self.moving_variance_initializer, trainable=False)
+
+    def forward(self, ctx, w, x):
+        axis = normalize_axis(self.axis, x.ndim, self.name)
+        out, gamma, beta = ctx.buffer("y", x.shape), w.get("gamma"), w.get("beta")
+        if ctx.training and ctx.trainable:
+            y, cache = functions.batch_normalization(x, gamma, beta, axis, self.epsilon, out=out)
+            return y, (cache, cache[:2])
+        y, cache = functions.batch_normalization_inference(
+            x, gamma, beta, w["moving_mean"], w["moving_variance"], axis, self.epsilon, out=out
+        )
+        return y, (cache, None)
+
+    def backward(self, ctx, w, dw, dy, cache):
+        cache, statistics = cache
+        dx = ctx.buffer("dx", dy.shape) if ctx.need_dx else None
+        backward = (
+            functions.batch_normalization_inference_backward
+            if statistics is None
+            else functions.batch_normalization_backward
+        )
+        return backward(dy, cache, need_dx=ctx.need_dx, dx=dx, dgamma=dw.get("gamma"), dbeta=dw.get("beta"))[
+            0
+        ]
+
+    def commit(self, w, caches):
+        """Folds the statistics of one step into the moving averages; a batch is never cut before this layer."""
+        for _, statistics in caches:
+            if statistics is not None:
+                for name, value in zip(("moving_mean", "moving_variance"), statistics, strict=True):
+                    w[name] *= self.momentum
+                    w[name] += (1.0 - self.momentum) * value
+
+
+@register("layer")
+class UnitNormalization(Layer):
+    """Scales each sample to Euclidean length 1 over `axis`; one shorter than 1e-12 is divided by that.
+
+    Args:
+        axis: axis or list of axes, counted with the batch as axis 0.
+    """
+
+    def __init__(self, axis=-1, **base):
+        super().__init__(**base)
+        self.axis = checked_axis(self.name, axis)
+
+    def output_shape(self, shape):
+        _sample_axes(self.name, self.axis, shape)
+        return shape
+
+    def forward(self, ctx, w, x):
+        axes = normalize_axes(self.axis, x.ndim, self.name)
+        return functions.unit_normalization(x, axes, out=ctx.buffer("y", x.shape))
+
+    def backward(self, ctx, w, dw, dy, cache):
+        return functions.unit_normalization_backward(dy, cache, dx=ctx.buffer("dx", dy.shape))

@@ -1,0 +1,144 @@
+"""Losses, under Keras's names: classes for compile(), and plain functions of arrays.
+
+>>> get("mse").name, get("MeanSquaredError").name, get(mse).name
+('mean_squared_error', 'mean_squared_error', 'mean_squared_error')
+"""
+
+from kerasette import registry
+from kerasette.errors import type_error
+from kerasette.functions.values import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
+    dice,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+    tversky,
+)
+from kerasette.losses.base import Loss
+from kerasette.losses.hinge import CategoricalHinge, Hinge, SquaredHinge
+from kerasette.losses.overlap import Dice, Tversky
+from kerasette.losses.probabilistic import (
+    BinaryCrossentropy,
+    BinaryFocalCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
+    KLDivergence,
+    SparseCategoricalCrossentropy,
+)
+from kerasette.losses.regression import (
+    CosineSimilarity,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+)
+
+bce = BCE = binary_crossentropy
+kld = KLD = kl_divergence
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+mse = MSE = mean_squared_error
+msle = MSLE = mean_squared_logarithmic_error
+logcosh = log_cosh
+
+_CLASSES = {  # function -> the class with its backward
+    binary_crossentropy: BinaryCrossentropy,
+    binary_focal_crossentropy: BinaryFocalCrossentropy,
+    categorical_crossentropy: CategoricalCrossentropy,
+    categorical_focal_crossentropy: CategoricalFocalCrossentropy,
+    categorical_hinge: CategoricalHinge,
+    cosine_similarity: CosineSimilarity,
+    dice: Dice,
+    hinge: Hinge,
+    huber: Huber,
+    kl_divergence: KLDivergence,
+    log_cosh: LogCosh,
+    mean_absolute_error: MeanAbsoluteError,
+    mean_absolute_percentage_error: MeanAbsolutePercentageError,
+    mean_squared_error: MeanSquaredError,
+    mean_squared_logarithmic_error: MeanSquaredLogarithmicError,
+    poisson: Poisson,
+    sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+    squared_hinge: SquaredHinge,
+    tversky: Tversky,
+}
+
+
+def get(identifier, custom_objects: dict | None = None) -> Loss | None:
+    """Returns the Loss for a name, a function of this module, a config, a class or a Loss; None for None.
+
+    Raises:
+        InvalidValue: for an unknown name, with the nearest one.
+        InvalidType: for a function of one's own, or a Loss without forward and backward.
+    """
+    if isinstance(identifier, dict):
+        identifier = deserialize(identifier, custom_objects)
+    elif isinstance(identifier, str):
+        identifier = registry.find("loss", identifier, custom_objects)
+    if callable(identifier) and not isinstance(identifier, (type, Loss)):
+        identifier = _CLASSES.get(identifier, identifier)
+    loss = identifier() if isinstance(identifier, type) else identifier
+    if loss is None:
+        return None
+    if not isinstance(loss, Loss):
+        raise _no_loss(loss)
+    for name in ("forward", "backward"):
+        if getattr(type(loss), name) is getattr(Loss, name):
+            raise _without_gradient(type(loss).__name__, f"no {name}")
+    return loss
+
+
+def _no_loss(item):
+    if callable(item):
+        return _without_gradient(getattr(item, "__name__", type(item).__name__), "no backward")
+    return type_error(f"A loss is a name, a config or a Loss; got {type(item).__name__}.")
+
+
+def _without_gradient(name, lack):
+    return type_error(
+        f"The loss '{name}' has {lack}, so nothing can be trained with it.",
+        "Subclass kerasette.losses.Loss and define forward(self, y_true, y_pred) -> (losses, cache) and "
+        "backward(self, dlosses, cache) -> dy_pred.",
+    )
+
+
+def choose(identifier, y_shape, output_shape) -> Loss | None:
+    """Returns the Loss for `identifier`; "crossentropy" and "ce" stand for the one that the shapes call for.
+
+    Args:
+        identifier: see `get`.
+        y_shape, output_shape: shapes of targets and predictions, the batch axis included.
+    """
+    if not isinstance(identifier, str) or identifier.lower() not in ("crossentropy", "ce"):
+        return get(identifier)
+    if output_shape[-1] == 1:
+        return BinaryCrossentropy()
+    if len(y_shape) < len(output_shape) or y_shape[-1] == 1:
+        return SparseCategoricalCrossentropy()
+    return CategoricalCrossentropy()
+
+
+def serialize(loss):
+    """Returns the configuration of a Loss, or the name of a function."""
+    return registry.serialize(loss)
+
+
+def deserialize(name, custom_objects: dict | None = None):
+    """Returns the Loss that a configuration (or a name) describes."""
+    return registry.resolve("loss", name, custom_objects)

@@ -1,0 +1,16 @@
+"""Model and Sequential: what learns."""
+
+from kerasette.models.model import Model
+from kerasette.models.sequential import Sequential
+
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json"]
+
+_FROM_SAVING = ("clone_model", "model_from_json")
+
+
+def __getattr__(name):
+    if name in _FROM_SAVING:
+        from kerasette import saving  # lazy
+
+        return getattr(saving, name)
+    raise AttributeError(f"module 'kerasette.models' has no attribute '{name}'")

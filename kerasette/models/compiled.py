@@ -1,0 +1,218 @@
+"""Compiled: what compile() makes of a model, one training step, one test step, and where it lives."""
+
+import threading
+
+import numpy as np
+
+from kerasette import data
+from kerasette.backend import module, next_seed, to_module, to_numpy
+from kerasette.engine import Engine, Head, Plan
+from kerasette.errors import type_error, value_error
+from kerasette.models import compiling
+from kerasette.models.tracking import LossTracker, MetricSet
+
+
+class Compiled:
+    """The part of a Model that knows loss, optimizer and metrics, and does single steps."""
+
+    def _trainer_state(self):
+        self.optimizer = None
+        self.loss = None
+        self.stop_training = False
+        self.history = None
+        self._engine = None  # trains and evaluates; made by compile
+        self._predictor = None  # computes outputs; made when first needed
+        self._compiled = None
+        self._lock = threading.Lock()
+
+    # ------------------------------------------------------------ compile
+
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
+        auto_scale_loss=True,
+        *,
+        loss_fn=None,
+    ):
+        """Says how the model learns; checks everything, makes the plan, and returns the model.
+
+        `compile(loss_fn, optimizer)` is understood as well as Keras's `compile(optimizer, loss)`.
+
+        Args:
+            optimizer: name or Optimizer.
+            loss: name, Loss or function; a list or dict of them for several outputs.
+            loss_weights: factors of the losses, a list or dict.
+            metrics: names or Metric objects; a list, or a list or dict of lists for several outputs.
+            weighted_metrics: the same, seeing sample and class weights.
+            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: accepted for Keras's sake;
+                there is nothing that they could change here.
+            loss_fn: another name of `loss`.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            InvalidValue, InvalidType: for unknown names and things that are no loss, optimizer or metric.
+        """
+        if loss_fn is not None:
+            if loss is not None:
+                raise type_error("compile: 'loss' and 'loss_fn' are one argument; give one.")
+            loss = loss_fn
+        optimizer, loss = compiling.sort_out(optimizer, loss)
+        self.optimizer = compiling.optimizer_of(optimizer)
+        self.loss = loss
+        self._compiled = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        self._engine = None
+        if self.built:
+            self._make_engine()
+        return self
+
+    def _make_engine(self):
+        """Makes the plan and the engine for training; which layers are trainable is settled now."""
+        wanted = self._compiled
+        names = self.output_names
+        losses = compiling.losses_of(wanted["loss"], names)
+        weights = compiling.weights_of(wanted["loss_weights"], names)
+        trained = self.trainable_weights
+        plan = Plan(
+            self.graph,
+            trained=frozenset(trained),
+            fused=[None if loss is None else loss.fuses_with for loss in losses],
+            graded=[loss is not None for loss in losses],
+        )
+        heads = [
+            None if loss is None else Head(loss, weight, fused)
+            for loss, weight, fused in zip(losses, weights, plan.fused, strict=True)
+        ]
+        self._losses = losses
+        self._metrics = MetricSet(
+            compiling.metrics_of(wanted["metrics"], names, "metrics"),
+            compiling.metrics_of(wanted["weighted_metrics"], names, "weighted_metrics"),
+            names,
+            [tensor.shape[1:] for tensor in self.graph.outputs],
+            losses,
+        )
+        self._engine = self._engine_of(plan, trained=trained, heads=heads, seed=next_seed())
+        self._constrained = [p for p in trained if p.constraint is not None]
+        self._weights = weights
+        self._tracker = LossTracker(names, losses, weights)
+        self.optimizer.build(self._engine.runs)
+        self._steps_done = self._epochs_done = 0
+
+    def _engine_of(self, plan, **keywords):
+        return Engine(plan, xp=self._xp(), dtype=self._float_type(), **keywords)
+
+    def _float_type(self):
+        parameters = self.parameters
+        return parameters[0].dtype if parameters else self.dtype
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what evaluate returns, the loss first."""
+        self._want_compiled("metrics_names")
+        return [*self._tracker.names, *self._metrics.results()]
+
+    @property
+    def metrics(self) -> list:
+        """The metric objects, once the first batch has shown the shape of the targets."""
+        return [] if self._engine is None else [metric for _, metric, _, _ in self._metrics.entries or ()]
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compile() has been called."""
+        return self._compiled is not None
+
+    def _want_compiled(self, who):
+        if self._compiled is None:
+            raise value_error(
+                f"{self.name}.{who}: the model isn't compiled.", "Call model.compile(loss, optimizer) first."
+            )
+        if self._engine is None:
+            self._make_engine()
+
+    def _want_loss(self, who):
+        if all(loss is None for loss in self._losses):
+            raise value_error(
+                f"{self.name}.{who}: compile() was given no loss.", "Name one: compile('mse', 'adam')."
+            )
+
+    # ------------------------------------------------------------ one batch
+
+    def _signature(self):
+        graph = self.graph
+        return data.Signature(
+            self.input_names,
+            [tensor.shape[1:] for tensor in graph.inputs],
+            [tensor.dtype for tensor in graph.inputs],
+            self.output_names,
+            [tensor.shape[1:] for tensor in graph.outputs],
+            getattr(self, "_losses", None) or [None] * len(graph.outputs),
+        )
+
+    def _to_device(self, arrays):
+        xp = self._engine.xp
+        return arrays if xp is np else [None if a is None else to_module(xp, a) for a in arrays]
+
+    def _train_step(self, xs, ys, ws):
+        """One step: forward, backward, update. Returns nothing; the tracker and the metrics know."""
+        engine = self._engine
+        xs, ys, ws = self._to_device(xs), self._to_device(ys), self._to_device(ws)
+        wanted = self._metrics.wanted
+        values, penalty, predictions = engine.run(
+            xs, ys, ws, training=True, backward=True, step=self._steps_done, outputs=wanted
+        )
+        penalty = penalty + engine.penalize(backward=True)
+        self.optimizer.step(engine.gradients)
+        for parameter in self._constrained:
+            parameter.value[...] = parameter.constraint(parameter.value)
+        self._steps_done += 1
+        self._tracker.add(values, penalty, len(xs[0]))
+        if wanted:
+            self._metrics.update(ys, predictions, ws)
+
+    def _test_step(self, xs, ys, ws):
+        engine = self._engine
+        xs, ys, ws = self._to_device(xs), self._to_device(ys), self._to_device(ws)
+        values, penalty, predictions = engine.run(xs, ys, ws)
+        self._tracker.add(values, penalty + engine.penalize(backward=False), len(xs[0]))
+        if self._metrics.wanted:
+            self._metrics.update(ys, predictions, ws)
+
+    def _reset(self):
+        self._tracker.reset()
+        self._metrics.reset()
+
+    def _logs(self):
+        return {**self._tracker.results(), **self._metrics.results()}
+
+    # ------------------------------------------------------------ where it lives
+
+    def to(self, backend: str):
+        """Moves the model to "numpy" or "cupy", optimizer state included; returns the model."""
+        xp = module(backend)
+        state = None if self._engine is None else [(name, to_numpy(v)) for name, v in self.optimizer.state()]
+        for home in dict.fromkeys(parameter.home for parameter in self.parameters):
+            home.move(xp)
+        self._predictor = None
+        if self._engine is not None:
+            done = self._steps_done, self._epochs_done, self._engine.seed
+            self.optimizer.unbuild()
+            self._make_engine()
+            self.optimizer.load_state(state)
+            self._steps_done, self._epochs_done, self._engine.seed = done
+        return self
+
+    def _build_for(self, x):
+        """Makes the parameters of a model that waits for its first data (Sequential)."""

@@ -1,0 +1,101 @@
+"""What compile() was given, spread over the outputs: losses, weights and metrics."""
+
+from kerasette import losses, metrics, optimizers
+from kerasette.errors import hint, type_error, value_error
+from kerasette.optimizers import Optimizer
+from kerasette.losses import Loss
+from kerasette.registry import names
+
+
+def sort_out(optimizer, loss):
+    """Returns (optimizer, loss), whichever of the two came first.
+
+    A loss and an optimizer can't be mistaken for one another, so both orders of compile are understood.
+    """
+    if _is_loss(optimizer) or _is_optimizer(loss):
+        optimizer, loss = loss, optimizer
+    return "rmsprop" if optimizer is None else optimizer, loss
+
+
+def _is_optimizer(value):
+    return isinstance(value, Optimizer) or (isinstance(value, str) and value in names("optimizer"))
+
+
+def _is_loss(value):
+    if isinstance(value, (list, dict)) and not (isinstance(value, dict) and "class_name" in value):
+        return True
+    return isinstance(value, Loss) or (isinstance(value, str) and value in names("loss"))
+
+
+def per_output(value, output_names, what):
+    """Returns a list with one entry of `value` for each output.
+
+    Args:
+        value: None, one thing for all outputs, a list in the order of the outputs, or a dict by name.
+        output_names: names of the outputs.
+        what: what it is, for messages.
+
+    Raises:
+        InvalidValue: for an unknown name or a list of another length.
+    """
+    count = len(output_names)
+    if isinstance(value, dict):
+        for name in value:
+            if name not in output_names:
+                raise value_error(f"compile: {what} names an output '{name}'.", hint(name, output_names))
+        return [value.get(name) for name in output_names]
+    if isinstance(value, (list, tuple)):
+        if len(value) != count:
+            raise value_error(
+                f"compile: the model has {count} output(s), got {len(value)} entries in {what}."
+            )
+        return list(value)
+    return [value] * count
+
+
+def losses_of(loss, output_names):
+    """Returns a Loss (or None) for each output."""
+    return [losses.get(one) for one in per_output(loss, output_names, "loss")]
+
+
+def weights_of(loss_weights, output_names):
+    """Returns the factor of each output's loss."""
+    if isinstance(loss_weights, (int, float)):
+        return [float(loss_weights)] * len(output_names)
+    weights = per_output(loss_weights, output_names, "loss_weights")
+    return [1.0 if weight is None else float(weight) for weight in weights]
+
+
+def metrics_of(value, output_names, what):
+    """Returns a list of metric identifiers for each output, as Keras reads the argument.
+
+    Raises:
+        InvalidValue: for a name that no metric has.
+    """
+    if value is None:
+        spread = [[] for _ in output_names]
+    elif isinstance(value, dict):
+        spread = [_as_list(one) for one in per_output(value, output_names, what)]
+    elif not isinstance(value, (list, tuple)):
+        raise type_error(f"compile: {what} is a list or a dict by output name, got {type(value).__name__}.")
+    elif len(output_names) == 1:
+        spread = [
+            _as_list(value[0]) if len(value) == 1 and isinstance(value[0], (list, tuple)) else list(value)
+        ]
+    else:
+        spread = [_as_list(one) for one in per_output(value, output_names, what)]
+    for identifier in (one for group in spread for one in group):
+        if identifier not in ("accuracy", "acc", "crossentropy", "ce"):
+            metrics.get(identifier)
+    return spread
+
+
+def _as_list(value):
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def optimizer_of(optimizer):
+    """Returns the Optimizer that `optimizer` (a name, an object or a config) stands for."""
+    return optimizers.get(optimizer)

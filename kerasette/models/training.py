@@ -1,0 +1,342 @@
+"""Trainer: fit, evaluate, predict. The loop, as on a whiteboard."""
+
+import warnings
+
+import numpy as np
+
+from kerasette import callbacks as callbacks_package
+from kerasette import data
+from kerasette.backend import next_seed
+from kerasette.engine import Plan
+from kerasette.errors import one_of, positive_int, value_error
+from kerasette.models.compiled import Compiled
+from kerasette.models.interrupt import Interrupt
+
+PREDICT_ROWS = 1024  # rows of one call of predict where the caller names no batch size
+
+
+class Trainer(Compiled):
+    """The part of a Model that learns. Everything that lasts is in the optimizer and the parameters."""
+
+    # ------------------------------------------------------------ fit
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose="auto",
+        callbacks=None,
+        validation_split: float = 0.0,
+        validation_data=None,
+        shuffle: bool = True,
+        class_weight: dict | None = None,
+        sample_weight=None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq=1,
+        *,
+        allow_nonfinite: bool = False,
+    ):
+        """Trains for `epochs` passes over the data.
+
+        Ctrl-C ends training after the step that is running: the model and the history so far are kept
+        and the callbacks closed. A second Ctrl-C raises KeyboardInterrupt at once.
+
+        Args:
+            x: inputs: array, list or dict of arrays, DataFrame, generator, sequence of batches, lazily
+                read dataset. y: targets in the same forms; None where x brings them.
+            batch_size: samples a step (32). epochs: number of the last epoch.
+            verbose: 0 silent, 1 a progress bar, 2 a line an epoch, "auto" 1.
+            callbacks: list of Callback.
+            validation_split: share of the last rows that is kept for validation.
+            validation_data: (x, y) or (x, y, sample_weight), or batches.
+            shuffle: whether rows are drawn anew each epoch.
+            class_weight: {class: factor}. sample_weight: one factor a row.
+            initial_epoch: number of the first epoch. steps_per_epoch: batches an epoch.
+            validation_steps, validation_batch_size, validation_freq: the same for validation;
+                `validation_freq` is "every n epochs", or a list of epochs (counted from 1).
+            allow_nonfinite: lets NaN and infinity in the data pass.
+
+        Returns:
+            History: `history.history` maps names to one value an epoch.
+
+        Raises:
+            InvalidValue, InvalidType: for data or settings that don't fit, before any weight changes.
+        """
+        epochs = positive_int("fit", "epochs", epochs, minimum=0)
+        initial_epoch = positive_int("fit", "initial_epoch", initial_epoch, minimum=0)
+        one_of("fit", "verbose", verbose, ("auto", 0, 1, 2))
+        if validation_split:
+            if validation_data is not None:
+                raise value_error("fit: give validation_split or validation_data, not both.")
+            (x, y, sample_weight), validation_data = data.split(x, y, sample_weight, validation_split)
+        self._build_for(x)
+        self._want_compiled("fit")
+        self._want_loss("fit")
+        batches = data.make_batches(
+            x,
+            y,
+            sample_weight,
+            signature=self._signature(),
+            batch_size=batch_size,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            steps=steps_per_epoch,
+            allow_nonfinite=allow_nonfinite,
+            who="fit",
+        )
+        validation = self._validation(
+            validation_data, validation_batch_size or batch_size, validation_steps, allow_nonfinite
+        )
+        verbose = 1 if verbose == "auto" else verbose
+        listeners, history = callbacks_package.assemble(
+            callbacks, self, verbose=verbose, epochs=epochs, steps=batches.steps
+        )
+        self.stop_training = False
+        self.history = history
+        with Interrupt() as interrupt, self._engine.session(batches.batch_size or 32):
+            self._run_epochs(
+                batches, validation, validation_freq, listeners, range(initial_epoch, epochs), interrupt
+            )
+        return history
+
+    def _run_epochs(self, batches, validation, validation_freq, listeners, epochs, interrupt):
+        logs = {}
+        listeners.call("on_train_begin")
+        try:
+            for epoch in epochs:
+                logs = self._run_epoch(epoch, batches, listeners, interrupt)
+                if validation is not None and _due(epoch, validation_freq) and not interrupt.asked:
+                    results = self._run_test(validation, listeners, interrupt)
+                    logs.update((f"val_{name}", value) for name, value in results.items())
+                listeners.call("on_epoch_end", epoch, logs=lambda logs=logs: logs)
+                if self.stop_training or interrupt.asked:
+                    break
+            self.optimizer.finalize_variable_values(self.trainable_weights)
+        finally:
+            listeners.call("on_train_end", logs=lambda: logs)
+        if interrupt.asked:
+            warnings.warn(
+                "fit was interrupted; the model and its history are those of the last whole step.",
+                stacklevel=3,
+            )
+
+    def _run_epoch(self, epoch, batches, listeners, interrupt):
+        """Trains one epoch; returns its logs."""
+        self._reset()
+        listeners.call("on_epoch_begin", epoch)
+        begins = bool(listeners.listeners("on_train_batch_begin"))
+        ends = bool(listeners.listeners("on_train_batch_end"))
+        seed = self._engine.seed + self._epochs_done
+        for number, (xs, ys, ws) in enumerate(batches.epoch(seed)):
+            if begins:
+                listeners.call("on_train_batch_begin", number)
+            self._train_step(xs, ys, ws)
+            if ends:
+                listeners.call("on_train_batch_end", number, logs=self._logs)
+            if self.stop_training or interrupt.asked:
+                break
+        self._epochs_done += 1
+        return self._logs()
+
+    def _validation(self, given, batch_size, steps, allow_nonfinite):
+        """Returns the batches of `validation_data`, or None."""
+        if given is None:
+            return None
+        x, y, weights = _parts_of(given)
+        return data.make_batches(
+            x,
+            y,
+            weights,
+            signature=self._signature(),
+            batch_size=batch_size,
+            steps=steps,
+            allow_nonfinite=allow_nonfinite,
+            who="validation_data",
+        )
+
+    # ------------------------------------------------------------ evaluate
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size: int | None = None,
+        verbose="auto",
+        sample_weight=None,
+        steps: int | None = None,
+        callbacks=None,
+        return_dict: bool = False,
+        *,
+        allow_nonfinite: bool = False,
+    ):
+        """Returns the loss (and metrics) on `x` and `y`; arguments as in `fit`.
+
+        Returns:
+            A float, or a list [loss, metrics ...], or a dict by name with `return_dict=True`.
+        """
+        self._build_for(x)
+        self._want_compiled("evaluate")
+        self._want_loss("evaluate")
+        batches = data.make_batches(
+            x,
+            y,
+            sample_weight,
+            signature=self._signature(),
+            batch_size=batch_size,
+            steps=steps,
+            allow_nonfinite=allow_nonfinite,
+            who="evaluate",
+        )
+        verbose = 1 if verbose == "auto" else verbose
+        listeners, _ = callbacks_package.assemble(
+            callbacks, self, verbose=verbose, epochs=1, steps=batches.steps, history=False
+        )
+        with Interrupt() as interrupt, self._engine.session(batches.batch_size or 32):
+            results = self._run_test(batches, listeners, interrupt)
+        interrupt.raise_if_asked()
+        if return_dict:
+            return results
+        return next(iter(results.values())) if len(results) == 1 else list(results.values())
+
+    def _run_test(self, batches, listeners, interrupt):
+        """Runs all batches without learning; returns the results by name."""
+        self._reset()
+        listeners.call("on_test_begin")
+        for number, (xs, ys, ws) in enumerate(batches.epoch(None)):
+            listeners.call("on_test_batch_begin", number)
+            self._test_step(xs, ys, ws)
+            listeners.call("on_test_batch_end", number, logs=self._logs)
+            if interrupt.asked:
+                break
+        results = self._logs()
+        listeners.call("on_test_end", logs=lambda: results)
+        return results
+
+    # ------------------------------------------------------------ predict
+
+    def predict(
+        self,
+        x,
+        batch_size: int | None = None,
+        verbose="auto",
+        steps: int | None = None,
+        callbacks=None,
+        *,
+        allow_nonfinite: bool = False,
+    ):
+        """Returns the outputs for `x` as NumPy arrays; no row gives shape (0, ...).
+
+        Args:
+            x: inputs as in `fit`.
+            batch_size: rows a call; chosen by the engine unless given.
+            verbose: 1 shows a progress bar; "auto" shows none.
+            steps: number of batches to take. callbacks: list of Callback.
+            allow_nonfinite: lets NaN and infinity in the data pass.
+        """
+        self._build_for(x)
+        batches = data.make_batches(
+            x,
+            signature=self._signature(),
+            batch_size=batch_size or PREDICT_ROWS,
+            steps=steps,
+            needs_y=False,
+            allow_nonfinite=allow_nonfinite,
+            who="predict",
+        )
+        engine = self._predict_engine()
+        listeners = None
+        if callbacks or verbose == 1:
+            listeners, _ = callbacks_package.assemble(
+                callbacks, self, verbose=verbose == 1, epochs=1, steps=batches.steps, history=False
+            )
+            listeners.call("on_predict_begin")
+        collected = []
+        with self._lock, engine.session(batches.batch_size or PREDICT_ROWS):
+            for number, (xs, _, _) in enumerate(batches.epoch(None)):
+                if listeners:
+                    listeners.call("on_predict_batch_begin", number)
+                collected.append(engine.predict(xs))
+                if listeners:
+                    listeners.call("on_predict_batch_end", number)
+        if listeners:
+            listeners.call("on_predict_end")
+        return self._structured(self._joined(collected))
+
+    def _joined(self, collected):
+        if not collected:
+            shapes = [tuple(n or 0 for n in tensor.shape[1:]) for tensor in self.graph.outputs]
+            return [np.empty((0, *shape), self._float_type()) for shape in shapes]
+        if len(collected) == 1:
+            return collected[0]
+        return [np.concatenate(parts) for parts in zip(*collected, strict=True)]
+
+    def _predict_engine(self):
+        if self._predictor is None:
+            self._predictor = self._engine_of(Plan(self.graph), seed=next_seed())
+        return self._predictor
+
+    def _compute(self, xs, training):
+        """Returns the outputs for device arrays `xs` at once."""
+        engine = self._predict_engine()
+        with self._lock:
+            _, _, outs = engine.run(xs, training=training, step=next_seed() if training else 0)
+            return [out.copy() for out in outs]
+
+    # ------------------------------------------------------------ single batches
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict: bool = False):
+        """Does one training step on one batch; returns its loss (and metrics)."""
+        return self._on_batch(
+            "train_on_batch", self._train_step, x, y, sample_weight, class_weight, return_dict
+        )
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict: bool = False):
+        """Returns the loss (and metrics) of one batch."""
+        return self._on_batch("test_on_batch", self._test_step, x, y, sample_weight, None, return_dict)
+
+    def _on_batch(self, who, step, x, y, sample_weight, class_weight, return_dict):
+        self._build_for(x)
+        self._want_compiled(who)
+        self._want_loss(who)
+        batches = data.make_batches(
+            x,
+            y,
+            sample_weight,
+            signature=self._signature(),
+            batch_size=max(1, data.rows_of(x)),
+            class_weight=class_weight,
+            who=who,
+        )
+        self._reset()
+        with self._engine.session(batches.rows):
+            for xs, ys, ws in batches.epoch(None):
+                step(xs, ys, ws)
+        results = self._logs()
+        if return_dict:
+            return results
+        return next(iter(results.values())) if len(results) == 1 else list(results.values())
+
+    def predict_on_batch(self, x):
+        """Returns the outputs for one batch."""
+        return self.predict(x, batch_size=max(1, data.rows_of(x)))
+
+
+def _due(epoch, frequency):
+    """Tells whether validation follows epoch number `epoch` (from 0)."""
+    if isinstance(frequency, int):
+        return (epoch + 1) % positive_int("fit", "validation_freq", frequency) == 0
+    return epoch + 1 in frequency
+
+
+def _parts_of(given):
+    """Returns (x, y, sample_weight) of `validation_data`."""
+    if isinstance(given, tuple):
+        if len(given) not in (2, 3):
+            raise value_error(f"validation_data is (x, y) or (x, y, sample_weight), got {len(given)} parts.")
+        return (*given, None) if len(given) == 2 else given
+    return given, None, None

@@ -1,0 +1,1 @@
+"""Operations on symbolic tensors and arrays, named as in keras.ops."""

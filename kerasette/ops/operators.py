@@ -1,0 +1,1 @@
+"""Gives symbolic tensors their operators."""

@@ -1,0 +1,90 @@
+"""What the constructors of optimizers and schedules check, and the signature that they show."""
+
+import inspect
+import math
+
+from kerasette.errors import type_error, unknown_argument, value_error
+from kerasette.registry import parameters
+
+REMOVED = {
+    "lr": "use learning_rate",
+    "decay": "use learning_rate with a schedule, e.g. schedules.InverseTimeDecay(0.01, 1, decay_rate=1e-4)",
+}
+
+
+def nonnegative(owner: str, argument: str, value) -> float:
+    """Returns `value` as a float, or raises where it is no finite number of at least 0."""
+    number = _number(value)
+    if number is None or not 0 <= number < math.inf:
+        raise value_error(f"{owner}: {argument} must be a number of at least 0, got {value!r}.")
+    return number
+
+
+def positive(owner: str, argument: str, value) -> float:
+    """Returns `value` as a float, or raises where it is no finite number above 0."""
+    number = _number(value)
+    if number is None or not 0 < number < math.inf:
+        raise value_error(f"{owner}: {argument} must be a number greater than 0, got {value!r}.")
+    return number
+
+
+def finite(owner: str, argument: str, value) -> float:
+    """Returns `value` as a float, or raises where it is no finite number."""
+    number = _number(value)
+    if number is None or not math.isfinite(number):
+        raise value_error(f"{owner}: {argument} must be a number, got {value!r}.")
+    return number
+
+
+def _number(value) -> float | None:
+    if isinstance(value, (str, bool)):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def learning_rate(owner: str, value):
+    """Returns a learning rate as a float, or the schedule or function as it is.
+
+    Raises:
+        InvalidValue: for anything else, or a negative or infinite number.
+    """
+    if callable(value) and not isinstance(value, type):
+        return value
+    number = _number(value)
+    if number is None:
+        raise value_error(
+            f"{owner}: learning_rate must be a number, a LearningRateSchedule or a function",
+            f"without arguments, got {value!r}.",
+        )
+    return nonnegative(owner, "learning_rate", number)
+
+
+def refuse(cls: type, unknown: dict) -> None:
+    """Raises InvalidType for the first of the arguments that `cls` doesn't have."""
+    for name in unknown:
+        if name in REMOVED:
+            raise type_error(f"{cls.__name__} has no argument '{name}': {REMOVED[name]}.")
+        raise unknown_argument(cls.__name__, name, parameters(cls))
+
+
+def whole_signature(cls: type) -> inspect.Signature:
+    """Returns the constructor's signature with the options of its bases in place of `**options`."""
+    found = {}
+    for base in cls.__mro__:
+        if base is object or "__init__" not in base.__dict__:
+            continue
+        own = list(inspect.signature(base.__init__).parameters.values())[1:]
+        named = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
+        for parameter in named:
+            inherited = parameter.replace(kind=parameter.KEYWORD_ONLY)
+            found.setdefault(parameter.name, parameter if base is _owner(cls) else inherited)
+        if len(named) == len(own):
+            break
+    return inspect.Signature(sorted(found.values(), key=lambda parameter: parameter.kind))
+
+
+def _owner(cls: type) -> type:
+    return next(base for base in cls.__mro__ if "__init__" in base.__dict__)

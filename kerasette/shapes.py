@@ -1,0 +1,171 @@
+"""Shapes as plain integers: axes, broadcasting, and the lengths that convolution and pooling leave.
+
+A length of None is open: known only when the model runs.
+"""
+
+from collections.abc import Iterable
+
+from kerasette.errors import one_of, positive_int, value_error
+
+
+def pretty(shape: Iterable) -> str:
+    """Returns `shape` as text for a message.
+
+    >>> pretty([None, 3])
+    '(None, 3)'
+    """
+    return str(tuple(None if length is None else int(length) for length in shape))
+
+
+def as_tuple(value, n: int, owner: str, argument: str, minimum: int = 1) -> tuple[int, ...]:
+    """Returns `value` as `n` whole numbers; a single one is repeated.
+
+    Args:
+        value: a whole number, or `n` of them.
+        n: how many are wanted.
+        owner, argument: who asks for what, for the message.
+        minimum: the least number allowed.
+
+    Raises:
+        InvalidValue: for another count, or something that is no whole number of at least `minimum`.
+
+    >>> as_tuple(3, 2, "Conv2D", "kernel_size"), as_tuple([3, 5], 2, "Conv2D", "kernel_size")
+    ((3, 3), (3, 5))
+    """
+    values = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value] * n
+    if len(values) != n:
+        raise value_error(f"{owner}: {argument} must be one whole number or {n} of them, got {value!r}.")
+    return tuple(positive_int(owner, argument, item, minimum) for item in values)
+
+
+# ---------------------------------------------------------------- axes
+
+
+def normalize_axis(axis: int, rank: int, owner: str) -> int:
+    """Returns `axis` counted from the front.
+
+    Raises:
+        InvalidValue: where an array of `rank` axes has no such axis.
+
+    >>> normalize_axis(-1, 4, "concatenate")
+    3
+    """
+    try:
+        whole = int(axis)
+    except (TypeError, ValueError):
+        whole = None
+    if whole is None or whole != axis or isinstance(axis, bool):
+        raise value_error(f"{owner}: axis must be a whole number, got {axis!r}.")
+    if not -rank <= whole < rank:
+        raise value_error(f"{owner}: axis {whole} doesn't exist; {rank} axes go from {-rank} to {rank - 1}.")
+    return whole % rank
+
+
+def normalize_axes(axes, rank: int, owner: str) -> tuple[int, ...]:
+    """Returns one or several axes counted from the front, in ascending order.
+
+    Raises:
+        InvalidValue: for an axis that doesn't exist, or is named twice.
+
+    >>> normalize_axes((-1, 1), 3, "normalize"), normalize_axes(0, 3, "normalize")
+    ((1, 2), (0,))
+    """
+    given = list(axes) if isinstance(axes, Iterable) and not isinstance(axes, str) else [axes]
+    found = sorted(normalize_axis(axis, rank, owner) for axis in given)
+    if len(set(found)) < len(found):
+        raise value_error(f"{owner}: axes {tuple(given)} name one axis twice, for an input of {rank} axes.")
+    return tuple(found)
+
+
+# ---------------------------------------------------------------- broadcasting
+
+
+def broadcast(*shapes: Iterable, owner: str = "broadcast") -> tuple:
+    """Returns the shape that arrays of `shapes` have together by NumPy's rule.
+
+    An open length meets 1 as open, and any other number as that number.
+
+    Raises:
+        InvalidValue: where two lengths differ and neither is 1.
+
+    >>> broadcast((5, 1, 3), (4, 1)), broadcast((None, 3), (1, 3))
+    ((5, 4, 3), (None, 3))
+    """
+    shapes = [tuple(shape) for shape in shapes]
+    rank = max(map(len, shapes), default=0)
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    return tuple(_common(lengths, shapes, owner) for lengths in zip(*padded, strict=True))
+
+
+def _common(lengths, shapes, owner):
+    known = {length for length in lengths if length not in (1, None)}
+    if len(known) > 1:
+        raise value_error(
+            f"{owner}: the shapes {' and '.join(map(pretty, shapes))} don't go together.",
+            "Counted from the last axis, lengths must be equal or 1.",
+        )
+    if known:
+        return known.pop()
+    return None if None in lengths else 1
+
+
+# ---------------------------------------------------------------- windows
+
+
+def effective_kernel(kernel: int, dilation: int = 1) -> int:
+    """Returns how many positions a kernel spans with `dilation` - 1 gaps between its elements.
+
+    >>> effective_kernel(3, dilation=2)
+    5
+    """
+    return (kernel - 1) * dilation + 1
+
+
+def conv_length(
+    n: int | None,
+    kernel: int,
+    stride: int = 1,
+    padding: str = "valid",
+    dilation: int = 1,
+    owner: str = "window",
+) -> int | None:
+    """Returns how many positions a window has along an axis: the output length of convolution and pooling.
+
+    Valid: floor((n - k_eff) / stride) + 1. Same and causal: ceil(n / stride).
+
+    Args:
+        n: length of the input, or None (open; the result is open too).
+        kernel, stride, dilation: of the window along this axis.
+        padding: "valid", "same" or "causal".
+        owner: who asks, for the message.
+
+    Raises:
+        InvalidValue: for another padding, or where a valid window is longer than the input.
+
+    >>> conv_length(28, 3), conv_length(28, 3, stride=2, padding="same"), conv_length(28, 3, dilation=2)
+    (26, 14, 24)
+    """
+    one_of(owner, "padding", padding, ("valid", "same", "causal"))
+    if n is None:
+        return None
+    if padding != "valid":
+        return -(-n // stride)
+    reach = effective_kernel(kernel, dilation)
+    if n < reach:
+        raise value_error(
+            f"{owner}: a window of {reach} doesn't fit into a length of {n}.",
+            "Use padding='same', a smaller window, or a larger input.",
+        )
+    return (n - reach) // stride + 1
+
+
+def same_padding(n: int, k_eff: int, stride: int = 1) -> tuple[int, int]:
+    """Returns how many zeros 'same' puts before and after an axis of length `n`.
+
+    total = max((ceil(n / stride) - 1) stride + k_eff - n, 0), the odd one behind: TensorFlow's rule.
+
+    >>> same_padding(4, 3, stride=2), same_padding(5, 3), same_padding(4, 1, stride=2)
+    ((0, 1), (1, 1), (0, 0))
+    """
+    total = max((-(-n // stride) - 1) * stride + k_eff - n, 0)
+    return total // 2, total - total // 2

@@ -1,0 +1,49 @@
+"""Helpers around models: labels, splits, files, seeds, the registry of own classes, pictures."""
+
+from kerasette.backend import set_random_seed
+from kerasette.utils.files import get_file
+from kerasette.utils.numerical import normalize, to_categorical
+from kerasette.utils.objects import (
+    CustomObjectScope,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
+from kerasette.utils.split import split_dataset, train_test_split
+
+# kerasette.plotting stands on models, and models on this package: it is imported when asked for.
+_PLOTTING = ("model_to_dot", "plot_history", "plot_model")
+
+__all__ = [
+    "CustomObjectScope",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_file",
+    "get_registered_name",
+    "get_registered_object",
+    "model_to_dot",
+    "normalize",
+    "plot_history",
+    "plot_model",
+    "register_keras_serializable",
+    "serialize_keras_object",
+    "set_random_seed",
+    "split_dataset",
+    "to_categorical",
+    "train_test_split",
+]
+
+
+def __getattr__(name):
+    if name in _PLOTTING:
+        from kerasette import plotting  # lazy
+
+        return getattr(plotting, name)
+    raise AttributeError(f"module 'kerasette.utils' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted({*globals(), *_PLOTTING})

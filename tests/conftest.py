@@ -1,0 +1,40 @@
+"""What every test shares: a quiet environment, settings put back, and the stand-in for CuPy."""
+
+import os
+import sys
+from pathlib import Path
+
+# Before anything imports TensorFlow, Keras or matplotlib.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["MPLBACKEND"] = "Agg"
+for name in ("KERASETTE_BACKEND", "KERASETTE_THREADS"):
+    os.environ.pop(name, None)
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+import pytest  # noqa: E402
+
+from kerasette.backend import _State as state  # noqa: E402
+from tests import cupy_standin  # noqa: E402
+
+SETTINGS = ("floatx", "epsilon", "image_data_format", "backend", "cupy", "threads", "seeds")
+
+
+@pytest.fixture(autouse=True)
+def restore_state():
+    """Puts kerasette's process-wide settings back after each test."""
+    before = [(name, getattr(state, name)) for name in SETTINGS]
+    yield
+    for name, value in before:
+        setattr(state, name, value)
+
+
+@pytest.fixture
+def standin():
+    """Installs the stand-in for CuPy and makes it the backend; the value is its module."""
+    with cupy_standin.install() as module:
+        yield module
