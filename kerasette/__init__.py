@@ -1,15 +1,12 @@
 """kerasette: Keras-style neural networks in readable NumPy, with hand-written gradients.
 
-The names are Keras's: `kerasette.layers`, `.models`, `.losses`, `.optimizers` ... Rooms that need
-heavier libraries (files, plots, datasets) are opened when they are first used.
+The names are Keras's: `kerasette.layers`, `.models`, `.losses`, `.optimizers` ... Each room is opened
+when it is first used, so importing the package costs little more than importing NumPy.
 """
 
 import importlib
 
-from kerasette.backend import backend, set_backend
-from kerasette.layers import Input, Layer
-from kerasette.models import Model, Sequential
-from kerasette.ops import operators as _operators  # gives symbolic tensors their + - * / @ [ ]
+from kerasette.backend import set_backend
 
 __version__ = "0.1.0"
 
@@ -32,15 +29,18 @@ _ROOMS = (
     "testing",
     "utils",
 )
+_NOUNS = {"Input": "layers", "Layer": "layers", "Model": "models", "Sequential": "models"}
 
-__all__ = ["Input", "Layer", "Model", "Sequential", "backend", "set_backend", *_ROOMS]
+__all__ = ["Input", "Layer", "Model", "Sequential", "set_backend", *_ROOMS]
 
 
 def __getattr__(name):
+    if name in _NOUNS:
+        return getattr(importlib.import_module(f"kerasette.{_NOUNS[name]}"), name)
     if name in _ROOMS:
         return importlib.import_module(f"kerasette.{name}")
     raise AttributeError(f"module 'kerasette' has no attribute '{name}'")
 
 
 def __dir__():
-    return sorted({*globals(), *_ROOMS})
+    return sorted({*globals(), *__all__})

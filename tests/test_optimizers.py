@@ -354,6 +354,8 @@ def test_get_other_forms():
     assert optimizers.get(adam) is adam and optimizers.get(None) is None
     assert optimizers.get({"class_name": "adam", "config": {"learning_rate": 0.5}}).learning_rate == 0.5
     assert isinstance(optimizers.get(optimizers.SGD), optimizers.SGD)
+    own = {"SGD": Signed}
+    assert isinstance(optimizers.get({"class_name": "SGD", "config": {}}, own), Signed)
     with pytest.raises(InvalidValue, match="Did you mean 'adam'"):
         optimizers.get("adm")
     for wrong in (3, len):
@@ -682,8 +684,9 @@ def test_bad_state_changes_nothing():
     transposed, negative, text = list(good), list(good), list(good)
     transposed[2] = ("k", np.ones((4, 3), "float32"))
     negative[0] = ("i", np.array(-1))
+    rate = [good[0], ("r", np.array(np.nan, "float32")), *good[2:]]
     text[3] = ("k", np.full((3, 4), "a"))
-    for bad in (good[:-1], transposed, negative, text, [("i", np.array(1.5)), *good[1:]]):
+    for bad in (good[:-1], transposed, negative, text, rate, [("i", np.array(1.5)), *good[1:]]):
         with pytest.raises(LoadError, match="nothing was changed"):
             optimizer.load_state([(name, array + 1 if array.dtype == "f4" else array) for name, array in bad])
         for (name, array), (_, wanted) in zip(optimizer.state(), good, strict=True):

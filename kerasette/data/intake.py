@@ -155,9 +155,7 @@ class Intake:
         loss = signature.losses[i]
         if loss is None:
             return array
-        if len(signature.output_names) > 1:
-            who = f"{who}, output '{signature.output_names[i]}'"
-        return loss.prepare(array, signature.output_shapes[i], who)
+        return loss.prepare(array, signature.output_shapes[i], f"{who}: {label}")
 
     def _weights(self, sample_weight, rows, who, lengths, warn_zero=True):
         """Returns a weight vector or None for each output; adds to `lengths`."""

@@ -14,7 +14,7 @@ class Signature:
         output_names: name of each output.
         output_shapes: shape of one sample of each output.
         losses: the loss of each output, or None. A loss has `prepare(y, output_shape, who)`, which checks
-            targets and returns them as the loss wants them.
+            targets and returns them as the loss wants them; `who` is what a message calls them: "fit: y".
         readers: name of the layer that each input feeds first, for messages; by default the input's own.
     """
 

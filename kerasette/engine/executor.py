@@ -130,8 +130,15 @@ class Executor:
         """Returns the caches that commit() wants, after a forward in training mode."""
         return [self._caches[step.index] for step, _ in self._committing]
 
-    def commit(self, statistics):
-        """Folds the statistics of a step's micro-batches (a list of `statistics()`) into the layers."""
+    def commit(self, statistics=None):
+        """Folds the statistics of a step's micro-batches into the layers.
+
+        Args:
+            statistics: list of `statistics()`, one for each micro-batch; by default that of the last forward.
+        """
+        if not self._committing:
+            return
+        statistics = [self.statistics()] if statistics is None else statistics
         for position, (step, w) in enumerate(self._committing):
             if self._contexts[step.index].training:
                 step.operation.commit(w, [one[position] for one in statistics])

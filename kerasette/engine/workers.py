@@ -6,11 +6,16 @@ the number of workers changes no bit. A batch that isn't cut runs in the calling
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
+
+import numpy as np
 
 from kerasette.backend import threads, to_numpy
 from kerasette.engine.executor import Executor
 from kerasette.params import runs_of
+
+_NOTHING = nullcontext()
 
 
 class _Pool:
@@ -61,33 +66,48 @@ class Head:
     def __init__(self, loss, weight=1.0, fused=False):
         self.loss = loss
         self.weight = weight
-        self.fused = fused
-        self._upstream = {}  # (shape, scale) -> constant array of the gradient that reaches each loss
+        self._fused = fused
+        self._constants = {}  # (shape of losses, rows) -> array of the factors of unweighted losses
 
     def forward(self, y_true, output):
         """Returns (losses, prediction, cache)."""
-        if self.fused:
+        if self._fused:
             return self.loss.fused_forward(y_true, output)
         losses, cache = self.loss.forward(y_true, output)
         return losses, output, cache
 
     def backward(self, dlosses, cache):
         """Returns the gradient with respect to the output, given that of each single loss."""
-        back = self.loss.fused_backward if self.fused else self.loss.backward
-        return back(dlosses, cache)
+        dout = self.loss.fused_backward(dlosses, cache) if self._fused else self.loss.backward(dlosses, cache)
+        if self.weight != 1.0:
+            dout *= self.weight
+        return dout
 
-    def upstream(self, xp, losses, weights, scale):
-        """Returns the factor of each single loss in the sum: weight / count."""
-        if weights is not None:
-            weights = weights.reshape(weights.shape + (1,) * (losses.ndim - weights.ndim))
-            return xp.broadcast_to(weights * scale, losses.shape).astype(losses.dtype, copy=False)
-        key = losses.shape, scale
-        array = self._upstream.get(key)
+    def scale(self, rows, y_true, weights):
+        """Returns None where every loss has the same factor, else what `factors` has to know of the batch."""
+        if weights is None and self.loss.counts_all:
+            return None
+        return self.loss.scaler(rows, weights, y_true)
+
+    def factors(self, xp, losses, rows, weights, scale):
+        """Returns the factor of each of `losses` in the batch's value: weight / count."""
+        if scale is not None:
+            return _weighted(xp, losses, weights, scale(losses))
+        key = losses.shape, rows
+        array = self._constants.get(key)
         if array is None:
-            if len(self._upstream) > 8:
-                self._upstream.clear()
-            array = self._upstream[key] = xp.full(losses.shape, scale, losses.dtype)
+            if len(self._constants) > 8:
+                self._constants.clear()
+            factor = self.loss.scaler(rows, None)(losses)
+            array = self._constants[key] = xp.full(losses.shape, factor, losses.dtype)
         return array
+
+
+def _weighted(xp, losses, weights, factor):
+    if weights is None:
+        return xp.full(losses.shape, factor, losses.dtype)
+    weights = weights.reshape(weights.shape + (1,) * (losses.ndim - weights.ndim))
+    return xp.broadcast_to(weights * factor, losses.shape).astype(losses.dtype, copy=False)
 
 
 class Engine:
@@ -138,9 +158,7 @@ class Engine:
 
     def session(self, rows: int):
         """Returns the context in which batches of `rows` run: BLAS in one thread where workers are used."""
-        if len(self.cuts(rows)) > 1:
-            return single_threaded_blas()
-        return _nothing()
+        return single_threaded_blas() if len(self.cuts(rows)) > 1 else _NOTHING
 
     # ------------------------------------------------------------ one batch
 
@@ -148,7 +166,8 @@ class Engine:
         """Runs one batch.
 
         Args:
-            xs: input arrays. ys: targets, one for each head (None where it has none).
+            xs: input arrays.
+            ys: targets, one for each head (None where it has none).
             ws: sample weights for each head, or None each.
             training, step: mode, and number of the training step.
             backward: whether gradients are wanted.
@@ -160,26 +179,28 @@ class Engine:
         """
         rows = len(xs[0])
         cuts = self.cuts(rows)
-        scales = self._scales(rows, ys, ws)
-        if len(cuts) == 1:
-            return self._run_whole(xs, ys, ws, scales, training, backward, step, rows)
-        return self._run_cut(xs, ys, ws, scales, training, backward, step, rows, cuts, outputs)
-
-    def _run_whole(self, xs, ys, ws, scales, training, backward, step, rows):
+        scales = [h and h.scale(rows, y, w) for h, y, w in zip(self.heads, ys, ws, strict=True)]
+        batch = _Batch(xs, ys, ws, scales, rows, training, backward, step)
+        if len(cuts) > 1:
+            return self._run_cut(batch, cuts, outputs)
         main = self._main
-        result = self._part(main, xs, ys, ws, scales, training, backward, step, rows, None)
+        result = self._part(main, batch, xs, ys, ws)
         self.gradients = main.gradients
         if training:
-            main.commit([main.statistics()])
+            main.commit()
         return result
 
-    def _part(self, executor, xs, ys, ws, scales, training, backward, step, rows, noise):
-        """Runs one micro-batch on one executor."""
+    def _part(self, executor, batch, xs, ys, ws, noise=None):
+        """Runs one micro-batch (or the whole batch) on one executor; returns what `run` returns."""
+        backward = batch.backward
         outs = executor.forward(
-            xs, training=training, batch=rows, step=step, noise=noise, keep=backward or training
+            xs,
+            training=batch.training,
+            batch=batch.rows,
+            step=batch.step,
+            noise=noise,
+            keep=backward or batch.training,
         )
-        if not self.heads:
-            return [], executor.penalty, outs
         values, douts = [], []
         for k, head in enumerate(self.heads):
             if head is None:
@@ -187,42 +208,35 @@ class Engine:
                 douts.append(None)
                 continue
             losses, outs[k], cache = head.forward(ys[k], outs[k])
-            upstream = head.upstream(self.xp, losses, ws[k], scales[k](losses))
-            values.append((losses * upstream).sum() if losses.ndim != 1 else losses.dot(upstream))
+            factors = head.factors(self.xp, losses, batch.rows, ws[k], batch.scales[k])
+            values.append(losses.dot(factors) if losses.ndim == 1 else (losses * factors).sum())
             if backward:
-                dout = head.backward(upstream, cache)
-                if head.weight != 1.0:
-                    dout *= head.weight
-                douts.append(dout)
+                douts.append(head.backward(factors, cache))
         if backward:
             executor.backward(douts)
         return values, executor.penalty, outs
 
-    def _scales(self, rows, ys, ws):
-        """Returns for each head a function from its losses to the factor that makes their sum a mean."""
-        return [None if head is None else head.loss.scaler(rows, ws[k], ys[k]) for k, head in enumerate(self.heads)]
-
     # ------------------------------------------------------------ many micro-batches
 
-    def _run_cut(self, xs, ys, ws, scales, training, backward, step, rows, cuts, outputs):
+    def _run_cut(self, batch, cuts, outputs):
         workers = min(threads(), len(cuts))
         while len(self._executors) < workers:
             self._executors.append(self._executor())
-        noise = self._main.draw(rows, step, training)
-        job = _Job(self, cuts, rows, backward)
-        if backward and self._total is None:
+        noise = self._main.draw(batch.rows, batch.step, batch.training)
+        if batch.backward and self._total is None:
             self._total = [self.xp.empty_like(gradient) for gradient in self._main.gradients]
+        job = _Job(self, batch, len(cuts), outputs)
 
         def work(executor):
             while (k := job.next()) is not None:
                 start, stop = cuts[k]
-                part = [_slice(group, start, stop) for group in (xs, ys, ws)]
+                parts = [_slice(group, start, stop) for group in (batch.xs, batch.ys, batch.ws)]
                 piece = {i: a if len(a) == 1 else a[start:stop] for i, a in noise.items()}
-                result = self._part(executor, *part, scales, training, backward, step, rows, piece)
-                job.add(k, result, executor, start, stop, training, outputs)
+                job.add(k, self._part(executor, batch, *parts, piece), executor, start, stop)
 
         futures = [
-            _Pool.submit(workers - 1, lambda e=e: job.guard(work, e)) for e in self._executors[1:workers]
+            _Pool.submit(workers - 1, partial(job.guard, work, executor))
+            for executor in self._executors[1:workers]
         ]
         job.guard(work, self._main)
         for future in futures:
@@ -230,7 +244,7 @@ class Engine:
         if job.failure is not None:
             raise job.failure
         self.gradients = self._total
-        if training:
+        if batch.training:
             self._main.commit(job.statistics)
         return job.values, job.penalty, job.outputs
 
@@ -256,14 +270,26 @@ class Engine:
     def predict(self, xs):
         """Returns the outputs for the arrays `xs` as new arrays on the host."""
         _, _, outs = self.run(xs)
-        return [to_numpy(out).copy() if len(self.cuts(len(xs[0]))) == 1 else to_numpy(out) for out in outs]
+        if len(self.cuts(len(xs[0]))) > 1 or self.xp is not np:
+            return [to_numpy(out) for out in outs]  # these are no buffers of an executor
+        return [out.copy() for out in outs]
+
+
+class _Batch:
+    """A batch and how it is to be run."""
+
+    __slots__ = ("backward", "rows", "scales", "step", "training", "ws", "xs", "ys")
+
+    def __init__(self, xs, ys, ws, scales, rows, training, backward, step):
+        self.xs, self.ys, self.ws, self.scales = xs, ys, ws, scales
+        self.rows, self.training, self.backward, self.step = rows, training, backward, step
 
 
 class _Job:
     """What the workers of one batch share: who takes which micro-batch, and the sums in order."""
 
-    def __init__(self, engine, cuts, rows, backward):
-        self.engine, self.count, self.rows, self.backward = engine, len(cuts), rows, backward
+    def __init__(self, engine, batch, count, outputs):
+        self.engine, self.batch, self.count, self._wants_outputs = engine, batch, count, outputs
         self.values, self.penalty, self.outputs, self.statistics = None, 0.0, None, []
         self.failure = None
         self._taken = 0
@@ -287,22 +313,22 @@ class _Job:
                 self.failure = self.failure or problem
                 self._change.notify_all()
 
-    def add(self, k, result, executor, start, stop, training, outputs):
+    def add(self, k, result, executor, start, stop):
         """Adds the result of micro-batch `k`, once all before it have been added."""
         with self._change:
             self._change.wait_for(lambda: self._turn == k or self.failure is not None)
             if self.failure is not None:
                 return
         self._add_values(k, result)
-        if self.backward:
+        if self.batch.backward:
             for total, part in zip(self.engine._total, executor.gradients, strict=True):
                 if k == 0:
                     total[...] = part
                 else:
                     total += part
-        if outputs:
+        if self._wants_outputs:
             self._put_outputs(result[2], start, stop)
-        if training:
+        if self.batch.training:
             self.statistics.append(executor.statistics())
         with self._change:
             self._turn += 1
@@ -316,15 +342,10 @@ class _Job:
     def _put_outputs(self, outs, start, stop):
         if self.outputs is None:
             xp = self.engine.xp
-            self.outputs = [xp.empty((self.rows, *out.shape[1:]), out.dtype) for out in outs]
+            self.outputs = [xp.empty((self.batch.rows, *out.shape[1:]), out.dtype) for out in outs]
         for whole, out in zip(self.outputs, outs, strict=True):
             whole[start:stop] = out
 
 
 def _slice(arrays, start, stop):
     return [None if array is None else array[start:stop] for array in arrays]
-
-
-@contextmanager
-def _nothing():
-    yield

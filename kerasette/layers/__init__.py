@@ -41,6 +41,7 @@ from kerasette.layers.regularization import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from kerasette.ops import operators as _operators  # noqa: F401  # symbolic tensors get + - * / @ [ ]
 
 __all__ = [
     "ELU",

@@ -256,9 +256,10 @@ class CategoryEncoding(Layer):
             raise value_error(
                 f"{self.name}: inputs of shape {shapes[0]}, count_weights of {shapes[1]} a sample."
             )
-        if not shapes[0] and self.output_mode != "one_hot":
+        if len(shapes[0]) != 1 and self.output_mode != "one_hot":
             raise value_error(
-                f"{self.name} needs inputs (batch, n), got (batch,). Put Reshape((1,)) before it."
+                f"{self.name}: output_mode {self.output_mode!r} takes inputs of shape (batch, n), got samples",
+                f"of shape {pretty(shapes[0])}. Use Reshape or Flatten before it.",
             )
 
     def output_shape(self, shape, weights_shape=None):

@@ -2,7 +2,7 @@
 
 from kerasette import functions
 from kerasette.backend import image_data_format
-from kerasette.errors import fraction, one_of
+from kerasette.errors import fraction, one_of, value_error
 from kerasette.layers.base import Layer
 from kerasette.layers.core import Dropout, checked_seed, noise_shape
 from kerasette.registry import register
@@ -98,10 +98,13 @@ class AlphaDropout(Layer):
 class _SpatialDropout(Layer):
     """Dropout of whole channels."""
 
+    config_hidden = (*Layer.config_hidden, "trainable", "activity_regularizer")  # Keras's class lacks them
     data_format = "channels_last"
 
     def __init__(self, rate: float, seed: int | None = None, **base):
         super().__init__(**base)
+        if self.activity is not None:
+            raise value_error(f"{self.name}: activity_regularizer isn't provided here; put it on another layer.")
         self.rate = fraction(self.name, "rate", rate)
         self.seed = checked_seed(self.name, seed)
 

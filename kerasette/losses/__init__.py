@@ -28,7 +28,7 @@ from kerasette.functions.values import (
     tversky,
 )
 from kerasette.losses.base import Loss
-from kerasette.losses.hinge import CategoricalHinge, Hinge, SquaredHinge
+from kerasette.losses.margins import CategoricalHinge, Hinge, SquaredHinge
 from kerasette.losses.overlap import Dice, Tversky
 from kerasette.losses.probabilistic import (
     BinaryCrossentropy,

@@ -26,6 +26,7 @@ class Loss(Configurable, metaclass=Aliased):
             own work, from logits, or None. Such a loss has `fused_forward(y_true, logits)`, which returns
             (losses, y_pred, cache), and `fused_backward(dlosses, cache)`.
         couples_batch: whether the loss of a sample depends on the other samples of its batch.
+        counts_all: whether every label counts, so that `valid` is always None.
 
     A loss of one's own, with the formula mean((y_pred - y_true)^4):
 
@@ -43,6 +44,7 @@ class Loss(Configurable, metaclass=Aliased):
     config_hidden = ("dtype",)
     fuses_with = None
     couples_batch = False
+    counts_all = True
     # What a subclass has that doesn't call super().__init__().
     name, reduction, dtype = "loss", "sum_over_batch_size", None
 
@@ -191,7 +193,7 @@ def weigh(losses, weights):
         InvalidValue: where the weights fit neither the samples nor the single losses.
     """
     if weights.ndim == losses.ndim + 1 and weights.shape[-1] == 1:
-        weights = weights[..., 0]
+        losses, weights = align(losses, weights)
     elif 0 < weights.ndim < losses.ndim:
         weights = weights.reshape(weights.shape + (1,) * (losses.ndim - weights.ndim))
     fitting = all(a in (1, b) for a, b in zip(weights.shape, losses.shape, strict=False))

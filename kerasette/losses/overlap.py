@@ -56,6 +56,11 @@ class _Overlap(FunctionLoss):
         return super().prepare(y, output_shape, who)
 
 
+def _axes(axis):
+    """Returns `axis`, a list (which is what files make of a tuple) as a tuple."""
+    return tuple(axis) if isinstance(axis, list) else axis
+
+
 @register("loss")
 class Dice(_Overlap):
     """1 - 2 sum(t p) / (sum(t) + sum(p) + epsilon) (Milletari et al., 2016).
@@ -71,7 +76,7 @@ class Dice(_Overlap):
 
     def __init__(self, reduction=MEAN, name="dice", axis=None, dtype=None):
         super().__init__(name, reduction, dtype)
-        self.axis = axis
+        self.axis = _axes(axis)
 
 
 @register("loss")
@@ -93,4 +98,4 @@ class Tversky(_Overlap):
         super().__init__(name, reduction, dtype)
         self.alpha = alpha
         self.beta = beta
-        self.axis = axis
+        self.axis = _axes(axis)

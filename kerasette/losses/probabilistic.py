@@ -161,6 +161,10 @@ class SparseCategoricalCrossentropy(FusedLoss):
         y = targets.numeric(y, who, self.name)
         return targets.class_numbers(y, output_shape, axis, self.ignore_class, who, self.name)
 
+    @property
+    def counts_all(self):
+        return self.ignore_class is None
+
     def valid(self, y_true):
         """Returns which labels aren't `ignore_class`, or None where there is none."""
         return None if self.ignore_class is None else y_true != self.ignore_class

@@ -30,7 +30,7 @@ def binary_accuracy(y_true, y_pred, threshold=0.5):
 
 
 def categorical_accuracy(y_true, y_pred):
-    """Returns where the largest of y_true (one column a class) is the largest of y_pred; the first, if equal."""
+    """Returns where y_true and y_pred, one column a class, have the same (first) largest column."""
     y_true, y_pred = as_arrays(y_true, y_pred)
     same_shapes(y_true, y_pred, "categorical_accuracy")
     return y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)

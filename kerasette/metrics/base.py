@@ -265,13 +265,17 @@ class Mean(Metric):
         self._add(as_array(values), sample_weight)
 
     def _add(self, values, weights):
+        if weights is not None:
+            weights = weights_like(values, weights)
+            if weights.ndim == 0:  # one weight for the batch makes it one sample, as in Keras
+                values = values.mean()
+            weights = spread(weights, values.shape, self.name)
         rows = values.shape[0] if values.ndim else 1
         if weights is None:
             total, count = values.sum(dtype="float64"), rows
         else:
-            weights = spread(weights_like(values, weights), values.shape, self.name)
-            total, count = (values * weights).sum(dtype="float64"), weights.sum(dtype="float64")
-            count = count * (values.size // max(weights.size, 1) * rows / max(values.size, 1))
+            total = (values * weights).sum(dtype="float64")
+            count = weights.sum(dtype="float64") * (rows / max(weights.size, 1))
         if values.ndim > 1:
             total = total * (rows / max(values.size, 1))
         self.total.value = self.total.value + total
@@ -306,8 +310,8 @@ class Averaged(Mean):
 class _Open(Aliased):
     """Lets a constructor pass any further argument on to a function."""
 
-    def __call__(cls, *args, **keywords):
-        return type.__call__(cls, *args, **keywords)
+    def __call__(self, *args, **keywords):
+        return type.__call__(self, *args, **keywords)
 
 
 @register("metric")

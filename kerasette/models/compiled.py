@@ -23,6 +23,7 @@ class Compiled:
         self._engine = None  # trains and evaluates; made by compile
         self._predictor = None  # computes outputs; made when first needed
         self._compiled = None
+        self._known = None  # (engine, signature)
         self._lock = threading.Lock()
 
     # ------------------------------------------------------------ compile
@@ -151,24 +152,33 @@ class Compiled:
     # ------------------------------------------------------------ one batch
 
     def _signature(self):
+        """Returns what data has to look like; made once for each compile."""
+        if self._known is not None and self._known[0] is self._engine:
+            return self._known[1]
         graph = self.graph
-        return data.Signature(
+        signature = data.Signature(
             self.input_names,
             [tensor.shape[1:] for tensor in graph.inputs],
             [tensor.dtype for tensor in graph.inputs],
             self.output_names,
             [tensor.shape[1:] for tensor in graph.outputs],
-            getattr(self, "_losses", None) or [None] * len(graph.outputs),
+            [None] * len(graph.outputs) if self._engine is None else self._losses,
+            readers=_readers(graph),
         )
+        self._known = self._engine, signature
+        return signature
 
-    def _to_device(self, arrays):
+    def _on_device(self, *groups):
+        """Returns lists of arrays as lists of arrays of the engine's module."""
         xp = self._engine.xp
-        return arrays if xp is np else [None if a is None else to_module(xp, a) for a in arrays]
+        if xp is np:
+            return groups
+        return [[None if a is None else to_module(xp, a) for a in arrays] for arrays in groups]
 
     def _train_step(self, xs, ys, ws):
         """One step: forward, backward, update. Returns nothing; the tracker and the metrics know."""
         engine = self._engine
-        xs, ys, ws = self._to_device(xs), self._to_device(ys), self._to_device(ws)
+        xs, ys, ws = self._on_device(xs, ys, ws)
         wanted = self._metrics.wanted
         values, penalty, predictions = engine.run(
             xs, ys, ws, training=True, backward=True, step=self._steps_done, outputs=wanted
@@ -184,7 +194,7 @@ class Compiled:
 
     def _test_step(self, xs, ys, ws):
         engine = self._engine
-        xs, ys, ws = self._to_device(xs), self._to_device(ys), self._to_device(ws)
+        xs, ys, ws = self._on_device(xs, ys, ws)
         values, penalty, predictions = engine.run(xs, ys, ws)
         self._tracker.add(values, penalty + engine.penalize(backward=False), len(xs[0]))
         if self._metrics.wanted:
@@ -216,3 +226,12 @@ class Compiled:
 
     def _build_for(self, x):
         """Makes the parameters of a model that waits for its first data (Sequential)."""
+
+
+def _readers(graph):
+    """Returns for each input of `graph` the name of the first layer that reads it."""
+    first = {}
+    for node in graph.nodes:
+        for tensor in node.inputs:
+            first.setdefault(id(tensor), node.operation.name)
+    return [first.get(id(tensor), tensor.name) for tensor in graph.inputs]

@@ -2,8 +2,8 @@
 
 from kerasette import losses, metrics, optimizers
 from kerasette.errors import hint, type_error, value_error
-from kerasette.optimizers import Optimizer
 from kerasette.losses import Loss
+from kerasette.optimizers import Optimizer
 from kerasette.registry import names
 
 

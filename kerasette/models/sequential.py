@@ -88,7 +88,7 @@ class Sequential(Model):
 
     def _changed(self):
         self.built = self._tail is not None and bool(self._chain)
-        self._graph = self._engine = self._predictor = None
+        self._graph = self._engine = self._predictor = self._known = None
 
     # ------------------------------------------------------------ building
 

@@ -89,8 +89,16 @@ class Trainer(Compiled):
             allow_nonfinite=allow_nonfinite,
             who="fit",
         )
+        if not batches.repeats and steps_per_epoch is None and epochs - initial_epoch > 1:
+            raise value_error(
+                f"fit: a {type(x).__name__} gives its batches only once, but epochs={epochs}.",
+                "Give steps_per_epoch, or something that can be iterated again.",
+            )
         validation = self._validation(
-            validation_data, validation_batch_size or batch_size, validation_steps, allow_nonfinite
+            validation_data,
+            batch_size if validation_batch_size is None else validation_batch_size,
+            validation_steps,
+            allow_nonfinite,
         )
         verbose = 1 if verbose == "auto" else verbose
         listeners, history = callbacks_package.assemble(
@@ -116,7 +124,7 @@ class Trainer(Compiled):
                 listeners.call("on_epoch_end", epoch, logs=lambda logs=logs: logs)
                 if self.stop_training or interrupt.asked:
                     break
-            self.optimizer.finalize_variable_values(self.trainable_weights)
+            self.optimizer.finalize_variable_values()
         finally:
             listeners.call("on_train_end", logs=lambda: logs)
         if interrupt.asked:
@@ -242,7 +250,7 @@ class Trainer(Compiled):
         batches = data.make_batches(
             x,
             signature=self._signature(),
-            batch_size=batch_size or PREDICT_ROWS,
+            batch_size=PREDICT_ROWS if batch_size is None else batch_size,
             steps=steps,
             needs_y=False,
             allow_nonfinite=allow_nonfinite,

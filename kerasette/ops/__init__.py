@@ -1,1 +1,71 @@
-"""Operations on symbolic tensors and arrays, named as in keras.ops."""
+"""Operations on symbolic tensors and arrays, named as in keras.ops.
+
+A symbolic tensor among the arguments makes a node of the graph; arrays and numbers give an array at once.
+"""
+
+from kerasette.ops.arithmetic import (
+    abs,
+    absolute,
+    add,
+    divide,
+    exp,
+    log,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    power,
+    relu,
+    sigmoid,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+    true_divide,
+)
+from kerasette.ops.axes import matmul, max, mean, min, softmax, sum
+from kerasette.ops.shaping import (
+    concatenate,
+    expand_dims,
+    getitem,
+    reshape,
+    shape,
+    squeeze,
+    swapaxes,
+    transpose,
+)
+
+__all__ = [
+    "abs",
+    "absolute",
+    "add",
+    "concatenate",
+    "divide",
+    "exp",
+    "expand_dims",
+    "getitem",
+    "log",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "multiply",
+    "negative",
+    "power",
+    "relu",
+    "reshape",
+    "shape",
+    "sigmoid",
+    "softmax",
+    "sqrt",
+    "square",
+    "squeeze",
+    "subtract",
+    "sum",
+    "swapaxes",
+    "tanh",
+    "transpose",
+    "true_divide",
+]

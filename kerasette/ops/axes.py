@@ -118,45 +118,42 @@ class Matmul(Op):
     """Matrix product over the last two axes, sample by sample."""
 
     def output_shape(self, *shapes):
-        full = [None, None]
-        free = iter(shapes)
-        for position in range(2):
-            value = self.constants.get(position)
-            full[position] = ("batch", *next(free)) if value is None else self._constant_shape(value, shapes[0])
-        left, right = full
-        if 0 in self.constants:
-            needed = 3 if len(left) > 1 else 2
-            self._need_axes(right, needed)
-        elif 1 not in self.constants:
-            self._need_axes(left, 3)
-            self._need_axes(right, 3)
-            if len(left) != len(right):
-                raise self.error(f"samples of shape {pretty(left[1:])} and {pretty(right[1:])} need equal ranks.")
-        return self._product_shape(left, right)
+        tensors = iter((None, *shape) for shape in shapes)
+        left, right = (self.constants[k].shape if k in self._arrays() else next(tensors) for k in range(2))
+        if len(shapes) == 2:
+            self._need(len(left) == len(right) and len(left) > 2, left, right)
+        elif 0 in self.constants:
+            self._need(len(right) > 2 and self._fits(left, len(right)), left, right)
+        else:
+            self._need(self._fits(right, len(left)), left, right)
+        return self._product(left, right)[1:]
 
-    def _constant_shape(self, value, shape):
-        if not is_array(value):
-            raise self.error(f"a matrix product needs arrays, got {value!r}. Use multiply for numbers.")
-        if value.ndim > len(shape) + 1 or (value.ndim == len(shape) + 1 and value.ndim > 2 and value.shape[0] != 1):
-            raise self.error(f"the array of shape {value.shape} doesn't fit samples of shape {pretty(shape)}.")
-        return value.shape
+    def _arrays(self):
+        for value in self.constants.values():
+            if not is_array(value):
+                raise self.error(f"a matrix product needs arrays, got {value!r}. Use multiply for numbers.")
+        return self.constants
 
-    def _need_axes(self, shape, rank):
-        if len(shape) < rank:
+    def _fits(self, shape, rank):
+        """Tells whether a constant of `shape` leaves the first of a tensor's `rank` axes alone."""
+        return len(shape) < rank or len(shape) == 2 or (len(shape) == rank and shape[0] == 1)
+
+    def _need(self, fits, left, right):
+        if not fits:
             raise self.error(
-                f"samples of shape {pretty(shape[1:])} have too few axes: the product would sum over the batch."
+                f"a product of {pretty(left)} and {pretty(right)} would mix the samples of a batch.",
+                "Two tensors need equally many axes, at least three; an array goes to the right of vectors.",
             )
 
-    def _product_shape(self, left, right):
+    def _product(self, left, right):
         inner = left[-1], right[-1] if len(right) == 1 else right[-2]
         if None not in inner and inner[0] != inner[1]:
-            raise self.error(f"lengths {inner[0]} and {inner[1]} of the axis summed over differ.")
-        outer = broadcast(*[tuple(n for n in s[:-2] if n != "batch") for s in (left, right)], owner=self.name)
-        rows = () if len(left) == 1 or left[-2] == "batch" else (left[-2],)
-        columns = () if len(right) == 1 else (right[-1],)
-        if any("batch" not in s and len(s) > 2 and len(s) - 2 > len(outer) for s in (left, right)):
-            outer = outer[1:]  # the constant's leading 1 stands for the batch
-        return (*outer, *rows, *columns)
+            raise self.error(
+                f"shapes {pretty(left)} and {pretty(right)} differ in the axis that is summed over."
+            )
+        rows = left[-2:-1]
+        columns = right[-1:] if len(right) > 1 else ()
+        return (*broadcast(left[:-2], right[:-2], owner=self.name), *rows, *columns)
 
     def forward(self, ctx, w, *xs):
         return functions.matmul(*self.arguments(ctx, xs))

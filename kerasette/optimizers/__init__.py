@@ -32,7 +32,8 @@ def get(identifier, custom_objects: dict | None = None) -> Optimizer | None:
 
 
 def _known_name(name: str) -> str:
-    return name.lower() if name.lower() in registry.names("optimizer") else name
+    known = registry.names("optimizer")
+    return name.lower() if name not in known and name.lower() in known else name
 
 
 def serialize(optimizer: Optimizer) -> dict:

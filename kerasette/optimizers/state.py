@@ -66,8 +66,9 @@ def _check(owner: str, wanted: list, arrays: list) -> None:
         for (name, own), array in zip(wanted, arrays, strict=True)
         if array.shape != tuple(own.shape) or array.dtype.kind not in ("iu" if own.dtype.kind == "i" else "f")
     ]
-    if not wrong and arrays[0] < 0:
-        wrong = [f"{wanted[0][0]}: {int(arrays[0])} steps"]
+    for (name, own), array in zip(wanted, arrays, strict=True):
+        if not wrong and own.ndim == 0 and not 0 <= array < np.inf:
+            wrong = [f"{name}: {array}"]
     if wrong:
         table = "; ".join(wrong)
         raise LoadError(shorten(f"The state of {owner} doesn't fit; nothing was changed. {table}."))

@@ -1,4 +1,4 @@
-"""Losses as metrics: the means of squared, absolute and logarithmic errors, cross-entropies and margins."""
+"""Means of losses: squared, absolute and logarithmic errors, cross-entropies, margins."""
 
 import math
 

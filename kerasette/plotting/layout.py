@@ -1,0 +1,233 @@
+"""Where the boxes of a graph stand: ranks by longest path, order by barycentres, few bends.
+
+After Sugiyama, Tagawa and Toda 1981: boxes are put on ranks; an arrow over several ranks passes through
+a point on each; the order within a rank follows the mean position of the neighbours. "Breadth" runs
+along a rank, "depth" from rank to rank; which of them is the height, the drawing decides.
+"""
+
+from bisect import bisect_right, insort
+from itertools import pairwise
+
+BETWEEN = 0.3  # inches between two boxes of a rank
+DUMMY = 0.12  # breadth that a passing arrow takes
+GAP = 0.42  # inches between two ranks, at least
+STEEP = 0.12  # more gap for each inch that an arrow runs sideways
+TALLEST = 30.0  # inches; deeper graphs are folded into columns
+SWEEPS = 8
+
+
+class Layout:
+    """Positions of boxes and arrows.
+
+    Attributes:
+        centers: (breadth, depth) of the middle of each box.
+        routes: for each arrow the points that it passes between its ends.
+        size: (breadth, depth) of the whole.
+    """
+
+    __slots__ = ("centers", "routes", "size")
+
+    def __init__(self, centers, routes, size):
+        self.centers, self.routes, self.size = centers, routes, size
+
+
+def place(sizes, arrows) -> Layout:
+    """Returns the layout of boxes of `sizes` (breadth, depth), joined by `arrows` (source, target).
+
+    The boxes stand in topological order: each arrow leads to a later one.
+    """
+    grid = _Grid(sizes, arrows)
+    _order(grid)
+    across = _positions(grid)
+    return _finish(grid, across)
+
+
+class _Grid:
+    """The boxes and the points where long arrows pass, by rank.
+
+    Arrows from the same box to farther ranks share one chain of points.
+    """
+
+    def __init__(self, sizes, arrows):
+        self.sizes, self.arrows = sizes, arrows
+        self.rank = _ranks(len(sizes), arrows)
+        self.ranks = [[] for _ in range(max(self.rank, default=-1) + 1)]
+        self.breadth = [size[0] for size in sizes]
+        self.level = list(self.rank)
+        for box, rank in enumerate(self.rank):
+            self.ranks[rank].append(box)
+        self.chains = [[box] for box in range(len(sizes))]  # box -> itself and the points behind it
+        for source, target in arrows:
+            chain = self.chains[source]
+            while self.rank[source] + len(chain) < self.rank[target]:
+                chain.append(self._point(self.rank[source] + len(chain)))
+        self.above = [[] for _ in self.level]
+        self.below = [[] for _ in self.level]
+        links = {(one, two) for chain in self.chains for one, two in pairwise(chain)}
+        links |= {(self.chains[s][self.rank[t] - self.rank[s] - 1], t) for s, t in arrows}
+        for one, two in sorted(links):
+            self.below[one].append(two)
+            self.above[two].append(one)
+
+    def _point(self, rank):
+        self.breadth.append(DUMMY)
+        self.level.append(rank)
+        self.ranks[rank].append(len(self.level) - 1)
+        return len(self.level) - 1
+
+    def is_point(self, item):
+        """Tells whether `item` is a point of an arrow, and no box."""
+        return item >= len(self.sizes)
+
+
+def _ranks(count, arrows):
+    """Returns the rank of each box: its longest path from a source; sources stand near their first use."""
+    rank, first, fed = [0] * count, {}, set()
+    for source, target in sorted(arrows, key=lambda arrow: arrow[1]):
+        rank[target] = max(rank[target], rank[source] + 1)
+        fed.add(target)
+    for source, target in arrows:
+        first[source] = min(first.get(source, rank[target]), rank[target])
+    for source, use in first.items():
+        if source not in fed:
+            rank[source] = use - 1
+    return rank
+
+
+# ---------------------------------------------------------------- order within the ranks
+
+
+def _order(grid):
+    """Sorts each rank by the mean position of the neighbours; keeps the order with the fewest crossings."""
+    if all(len(rank) == 1 for rank in grid.ranks):
+        return
+    best, fewest = None, None
+    for sweep in range(SWEEPS):
+        crossings = _crossings(grid)
+        if fewest is None or crossings < fewest:
+            best, fewest = [list(rank) for rank in grid.ranks], crossings
+        if fewest == 0:
+            break
+        down = sweep % 2 == 0
+        neighbours = grid.above if down else grid.below
+        place = {}
+        for rank in grid.ranks if down else reversed(grid.ranks):
+            order = {item: k for k, item in enumerate(rank)}
+            mean = {item: _mean([place[n] for n in neighbours[item]], order[item]) for item in rank}
+            rank.sort(key=lambda item, mean=mean, order=order: (mean[item], order[item]))
+            place.update((item, k) for k, item in enumerate(rank))
+    grid.ranks = best
+
+
+def _mean(values, otherwise):
+    return sum(values) / len(values) if values else otherwise
+
+
+def _crossings(grid):
+    total = 0
+    for upper, lower in pairwise(grid.ranks):
+        place = {item: k for k, item in enumerate(lower)}
+        seen = []
+        for item in upper:
+            ends = sorted(place[target] for target in grid.below[item])
+            total += sum(len(seen) - bisect_right(seen, end) for end in ends)
+            for end in ends:
+                insort(seen, end)
+    return total
+
+
+# ---------------------------------------------------------------- positions
+
+
+def _positions(grid):
+    """Returns the breadth position of each item: near its neighbours, order and distances kept."""
+    across = [0.0] * len(grid.level)
+    for rank in grid.ranks:
+        _spread(grid, rank, dict.fromkeys(rank, 0.0), across)
+    for sweep in range(SWEEPS if any(len(rank) > 1 for rank in grid.ranks) else 0):
+        down = sweep % 2 == 0
+        near, far = (grid.above, grid.below) if down else (grid.below, grid.above)
+        for rank in grid.ranks if down else reversed(grid.ranks):
+            wanted = {}
+            for item in rank:
+                neighbours = near[item] if sweep < SWEEPS - 2 else near[item] + far[item]
+                wanted[item] = _mean([across[n] for n in neighbours], across[item])
+            _spread(grid, rank, wanted, across)
+    left = min(across[item] - grid.breadth[item] / 2 for item in range(len(across)))
+    return [position - left for position in across]
+
+
+def _spread(grid, rank, wanted, across):
+    """Sets `across` of a rank as near to `wanted` as the distances allow (least squares).
+
+    Without the distances this is isotonic regression; pooling adjacent violators solves it.
+    """
+    offset, before, pools = 0.0, None, []
+    offsets = []
+    for item in rank:
+        if before is not None:
+            offset += (grid.breadth[before] + grid.breadth[item]) / 2 + BETWEEN
+        before = item
+        offsets.append(offset)
+        weight = 3.0 if grid.is_point(item) else 1.0  # straight arrows matter more than centred boxes
+        pools.append([(wanted[item] - offset) * weight, weight, 1])
+        while len(pools) > 1 and pools[-2][0] * pools[-1][1] > pools[-1][0] * pools[-2][1]:
+            last = pools.pop()
+            pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
+    values = [total / weight for total, weight, count in pools for _ in range(count)]
+    for item, value, shift in zip(rank, values, offsets, strict=True):
+        across[item] = value + shift
+
+
+def _finish(grid, across):
+    """Returns the Layout: depth of each rank, deep graphs folded into columns, the arrows' points."""
+    depths = [
+        max((grid.sizes[i][1] for i in rank if not grid.is_point(i)), default=0.0) for rank in grid.ranks
+    ]
+    gaps = [_gap(grid, rank, across) for rank in grid.ranks]
+    breadth = max((across[i] + b / 2 for i, b in enumerate(grid.breadth)), default=0.0)
+    tops, columns = _fold(depths, gaps, breadth)
+    step = breadth + 2 * BETWEEN
+    shift = [column * step for column in columns]
+
+    def passes(item):
+        """Returns where an arrow enters and leaves the rank of one of its points."""
+        rank = grid.level[item]
+        x = across[item] + shift[rank]
+        return [(x, tops[rank]), (x, tops[rank] + depths[rank])]
+
+    centers = [
+        (across[box] + shift[rank], tops[rank] + depths[rank] / 2) for box, rank in enumerate(grid.rank)
+    ]
+    routes = []
+    bottoms = [top + depth for top, depth in zip(tops, depths, strict=True)]
+    for source, target in grid.arrows:
+        first, last = grid.rank[source], grid.rank[target]
+        points = []
+        for rank in range(first, last):
+            item = grid.chains[source][rank - first]
+            points += passes(item) if rank > first else []
+            if columns[rank] != columns[rank + 1]:
+                gutter = columns[rank + 1] * step - BETWEEN
+                points += [(gutter, bottoms[rank] + GAP / 2), (gutter, tops[rank + 1] - GAP / 2)]
+        routes.append(points)
+    return Layout(centers, routes, (breadth + max(columns, default=0) * step, max(bottoms, default=0.0)))
+
+
+def _gap(grid, rank, across):
+    sideways = max((abs(across[i] - across[n]) for i in rank for n in grid.below[i]), default=0.0)
+    return min(GAP + STEEP * sideways, 3 * GAP)
+
+
+def _fold(depths, gaps, breadth):
+    """Returns the top of each rank and its column; a graph of more than TALLEST inches gets several."""
+    total = sum(depths) + sum(gaps)
+    limit = max(TALLEST, (total * (breadth + 2 * BETWEEN)) ** 0.5)
+    tops, columns, here, column = [], [], 0.0, 0
+    for depth, gap in zip(depths, gaps, strict=True):
+        if total > TALLEST and here and here + depth > limit:
+            here, column = GAP, column + 1
+        tops.append(here)
+        columns.append(column)
+        here += depth + gap
+    return tops, columns
