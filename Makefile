@@ -4,7 +4,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint examples bench wheel format clean
+.PHONY: help demo test lint examples bench bugs wheel format clean
 
 help:
 	@echo "make demo      train on Iris and MNIST, save, load, show the figures"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint      ruff: rules and format"
 	@echo "make examples  each example in a short form"
 	@echo "make bench     timings against Keras, PyTorch, JAX and scikit-learn"
+	@echo "make bugs      plants numerical bugs one at a time; the tests must catch each"
 	@echo "make wheel     the wheel, tried alone in an empty environment"
 
 $(VENV)/.base: pyproject.toml
@@ -46,6 +47,9 @@ examples: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	$(PY) -m benchmarks.run
+
+bugs: $(VENV)/.test
+	$(PY) tools/plant_bugs.py
 
 wheel: $(VENV)/.test
 	$(PY) tools/try_wheel.py

@@ -131,7 +131,7 @@ VARIATIONS = {
     L.LayerNormalization: (
         {},
         [(2, 3)],
-        {"axis": 1, "epsilon": 0.1, "center": False, "scale": False, **GAMMA_BETA},
+        {"axis": 1, "epsilon": 0.1, "center": False, "scale": False, "rms_scaling": True, **GAMMA_BETA},
     ),
     L.BatchNormalization: (
         {},

@@ -10,7 +10,7 @@ import random
 
 import numpy as np
 
-ROWS = 22  # with batches of 8: 8 + 8 + 6
+ROWS = 14  # with batches of 8: 8 + 6
 WIDTHS = (2, 3, 4)
 ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu", "elu", "softplus", "silu", "softmax", "gelu", "selu")
 HEADS = {  # kind of output -> (units, activation, losses)
@@ -24,7 +24,7 @@ HEADS = {  # kind of output -> (units, activation, losses)
 METRICS = {
     "real": ("mae", "cosine_similarity", "root_mean_squared_error"),
     "one": ("mse", "mean_absolute_error"),
-    "count": ("mse", "logcosh"),
+    "count": ("mse", "mean_absolute_percentage_error"),
     "class": ("accuracy", "categorical_crossentropy", "top2"),
     "label": ("accuracy", "sparse_categorical_crossentropy"),
     "yes": ("accuracy", "binary_crossentropy", "auc"),
@@ -186,7 +186,7 @@ class Grower:
         hidden = self.layers.Dense(3, activation="tanh", kernel_regularizer=self.regularizer())(inner)
         out = self.layers.Dense(width)(self.layers.BatchNormalization()(hidden)) + inner
         model = self.draw.choice([
-            lambda: self.k.Model(inner, out),
+            lambda: self.k.Model(inner, out, name=f"inner_{len(self.nested)}"),
             lambda: self.k.Sequential([self.k.Input((width,)), self.dense_layer(3), self.layers.Dense(2)]),
         ])()  # fmt: skip
         self.nested.append((model, width))

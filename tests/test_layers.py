@@ -114,6 +114,17 @@ def test_keras_takes_the_config(case):
 
 
 @each_case
+def test_configs_of_keras_are_taken(case):
+    theirs = getattr(keras_oracle.keras().layers, case.layer.__name__)(**harness.keras_arguments(case))
+    dropped = ("dtype", "quantization_config")  # the reader of files deals with them
+    config = {key: value for key, value in theirs.get_config().items() if key not in dropped}
+    ours = case.layer.from_config(json.loads(json.dumps(config)))
+    assert ours.name == theirs.name
+    ours._ensure_built(case.shapes)
+    assert [p.shape for p in ours.parameters] == [p.shape for p in case.make().parameters]
+
+
+@each_case
 def test_one_layer_in_two_nodes(case):
     layer = case.make()
     first, second = case.inputs(seed=1), case.inputs(seed=2)

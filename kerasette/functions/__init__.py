@@ -140,8 +140,6 @@ from kerasette.functions.merging import (
     average_all_backward,
     batch_dot,
     batch_dot_backward,
-    l2_normalize,
-    l2_normalize_backward,
     maximum_all,
     maximum_all_backward,
     minimum_all,

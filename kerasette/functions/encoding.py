@@ -14,7 +14,7 @@ def whole_numbers(x, limit, owner):
     numbers = x if x.dtype.kind in "iu" else xp.rint(x)
     if x.dtype.kind == "f" and bool((numbers != x).any()):
         raise value_error(f"{owner} needs whole numbers, got fractions (or NaN). Round them first.")
-    if x.size and not (0 <= int(numbers.min()) and int(numbers.max()) < limit):
+    if x.size and (int(numbers.min()) < 0 or int(numbers.max()) >= limit):
         raise value_error(
             f"{owner} takes numbers from 0 to {limit - 1}, got {int(numbers.min())} to {int(numbers.max())}.",
             "Renumber the categories, or raise num_tokens.",

@@ -10,8 +10,6 @@ from kerasette.backend import xp_of
 from kerasette.functions.common import put
 from kerasette.functions.elementwise import multiply_backward, sum_to
 
-TINY = 1e-12  # the least sum of squares that a vector's length is taken from, as in Keras
-
 
 def _none(xs):
     return [None] * len(xs)
@@ -139,18 +137,3 @@ def batch_dot_backward(dy, cache):
         xp.moveaxis(drows.reshape(left_shape), -1, axes[0]),
         xp.moveaxis(dcolumns.reshape(right_shape), -1, axes[1]),
     )
-
-
-def l2_normalize(x, axis):
-    """Computes x / sqrt(max(sum(x^2), 1e-12)) over `axis`."""
-    xp = xp_of(x)
-    squares = xp.square(x).sum(axis=axis, keepdims=True)
-    inverse = 1.0 / xp.sqrt(xp.maximum(squares, TINY))
-    y = x * inverse
-    return y, (y, inverse, squares > TINY, axis)
-
-
-def l2_normalize_backward(dy, cache):
-    """Returns (dy - y sum(y dy)) / |x|, without its second part where x counts as zero."""
-    y, inverse, longer, axis = cache
-    return (dy - y * ((y * dy).sum(axis=axis, keepdims=True) * longer)) * inverse

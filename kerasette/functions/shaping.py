@@ -23,7 +23,7 @@ def getitem_backward(dy, cache, *, dx=None):
 
 def sum_axes(x, axis=None, keepdims=False, *, out=None):
     """Computes the sum over `axis` (a whole number, a tuple of them, or None for all)."""
-    return put(x.sum(axis=axis, keepdims=keepdims), out), (x.shape, axis, keepdims)
+    return put(x.sum(axis=axis, dtype=x.dtype, keepdims=keepdims), out), (x.shape, axis, keepdims)
 
 
 def sum_axes_backward(dy, cache, *, dx=None):

@@ -213,7 +213,9 @@ class Layer(Operation, Configurable, metaclass=Aliased):
     def _call_now(self, inputs, training):
         xp = xp_of(self.parameters[0].value) if self.built and self._params else _module_of(inputs)
         xs = [self._as_input(xp, value) for value in inputs]
-        self._ensure_built([x.shape[1:] for x in xs])
+        shapes = [x.shape[1:] for x in xs]
+        self._ensure_built(shapes)
+        self.output_shape(*shapes)  # raises where they don't fit
         w = {name: parameter.value for name, parameter in self._params.items()}
         return self.eager_call(xp, xs, w, training=bool(training), seed=getattr(self, "seed", None))
 

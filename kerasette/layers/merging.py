@@ -6,6 +6,8 @@ from kerasette.layers.base import Layer
 from kerasette.registry import register
 from kerasette.shapes import broadcast, normalize_axis, pretty
 
+LEAST_LENGTH = 1e-7  # Dot: a shorter vector is divided by this, as in Keras
+
 
 class Merge(Layer):
     """Base of the layers that combine inputs element by element.
@@ -19,8 +21,11 @@ class Merge(Layer):
         return broadcast(*shapes, owner=f"{self.name} ({type(self).__name__})")
 
     def forward(self, ctx, w, *xs):
-        rank = max(x.ndim for x in xs)
         shapes = [x.shape for x in xs]
+        if shapes.count(shapes[0]) == len(shapes):
+            y, cache = self.merge(xs, ctx.buffer("y", shapes[0]))
+            return y, (cache, shapes)
+        rank = max(x.ndim for x in xs)
         xs = [x if x.ndim == rank else x.reshape(len(x), *(1,) * (rank - x.ndim), *x.shape[1:]) for x in xs]
         out = ctx.buffer("y", (len(xs[0]), *self.output_shape(*[x.shape[1:] for x in xs])))
         y, cache = self.merge(xs, out)
@@ -29,6 +34,8 @@ class Merge(Layer):
     def backward(self, ctx, w, dw, dy, cache):
         cache, shapes = cache
         dxs = self.divide(ctx, dy, cache)
+        if shapes.count(dy.shape) == len(shapes):
+            return dxs
         return tuple(dx.reshape(shape) for dx, shape in zip(dxs, shapes, strict=True))
 
     def merge(self, xs, out):
@@ -151,7 +158,8 @@ class Concatenate(Layer):
 
     def _mismatch(self, shapes):
         return value_error(
-            f"{self.name} (Concatenate) needs inputs that differ on axis {self.axis} at most, got samples of shape",
+            f"{self.name} (Concatenate) needs inputs that differ on axis {self.axis} at most,",
+            "got samples of shape",
             f"{' and '.join(map(pretty, shapes))}.",
         )
 
@@ -216,8 +224,8 @@ class Dot(Layer):
     def forward(self, ctx, w, x1, x2):
         axes, caches = self._pair([x1.shape[1:], x2.shape[1:]]), (None, None)
         if self.normalize:
-            x1, first = functions.l2_normalize(x1, axes[0])
-            x2, second = functions.l2_normalize(x2, axes[1])
+            x1, first = functions.unit_normalization(x1, axes[:1], LEAST_LENGTH)
+            x2, second = functions.unit_normalization(x2, axes[1:], LEAST_LENGTH)
             caches = (first, second)
         y, cache = functions.batch_dot(x1, x2, axes)
         return y, (cache, caches)
@@ -226,7 +234,9 @@ class Dot(Layer):
         cache, caches = cache
         dxs = functions.batch_dot_backward(dy, cache)
         if self.normalize:
-            dxs = tuple(functions.l2_normalize_backward(dx, c) for dx, c in zip(dxs, caches, strict=True))
+            dxs = tuple(
+                functions.unit_normalization_backward(dx, c) for dx, c in zip(dxs, caches, strict=True)
+            )
         return dxs
 
 

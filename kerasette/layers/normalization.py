@@ -39,6 +39,13 @@ class _Scaled(Layer):
         for name, value in settings.items():
             setattr(self, name, value)
 
+    def _refuse(self, **arguments):
+        """Stores arguments that only pass at their default: {name: (value, default)}."""
+        for name, (value, default) in arguments.items():
+            if value != default:
+                raise value_error(f"{self.name}: {name}={value!r} isn't provided; leave it at {default!r}.")
+            setattr(self, name, default)
+
     def _add_scale(self, shape):
         if None in shape:
             raise value_error(
@@ -67,9 +74,12 @@ class LayerNormalization(_Scaled):
         beta_initializer, gamma_initializer: names or objects.
         beta_regularizer, gamma_regularizer: penalties, or None.
         beta_constraint, gamma_constraint: applied after each update, or None.
+        rms_scaling: division by the root mean square alone isn't provided; only False passes.
 
     Ba, Kiros & Hinton 2016.
     """
+
+    config_hidden = (*Layer.config_hidden, "rms_scaling")
 
     def __init__(
         self,
@@ -83,9 +93,11 @@ class LayerNormalization(_Scaled):
         gamma_regularizer=None,
         beta_constraint=None,
         gamma_constraint=None,
+        rms_scaling: bool = False,
         **base,
     ):
         super().__init__(**base)
+        self._refuse(rms_scaling=(rms_scaling, False))
         self.axis = checked_axis(self.name, axis)
         self.epsilon = _positive(self.name, "epsilon", epsilon)
         self._store(center, scale, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer)
@@ -125,7 +137,7 @@ class BatchNormalization(_Scaled):
         moving_mean_initializer, moving_variance_initializer: names or objects.
         beta_regularizer, gamma_regularizer: penalties, or None.
         beta_constraint, gamma_constraint: applied after each update, or None.
-        renorm, renorm_clipping, renorm_momentum: batch renormalization isn't provided; only its defaults pass.
+        renorm, renorm_clipping, renorm_momentum: batch renormalization isn't provided; defaults pass.
         synchronized: a batch never leaves one process here; only False passes.
     """
 
@@ -166,12 +178,6 @@ class BatchNormalization(_Scaled):
         self._refuse(renorm=(renorm, False), renorm_clipping=(renorm_clipping, None))
         self._refuse(renorm_momentum=(renorm_momentum, 0.99), synchronized=(synchronized, False))
 
-    def _refuse(self, **arguments):
-        for name, (value, default) in arguments.items():
-            if value != default:
-                raise value_error(f"{self.name}: {name}={value!r} isn't provided; leave it at {default!r}.")
-            setattr(self, name, default)
-
     @property
     def couples_batch(self):
         """Whether the samples of a batch depend on one another: not in a layer that is frozen."""
@@ -210,7 +216,7 @@ class BatchNormalization(_Scaled):
         ]
 
     def commit(self, w, caches):
-        """Folds the statistics of one step into the moving averages; a batch is never cut before this layer."""
+        """Folds the statistics of one step, whose batch was never cut, into the moving averages."""
         for _, statistics in caches:
             if statistics is not None:
                 for name, value in zip(("moving_mean", "moving_variance"), statistics, strict=True):

@@ -187,14 +187,20 @@ def _batches(data):
     whole = is_array(data) or (hasattr(data, "shape") and hasattr(data, "__getitem__"))
     if not whole and isinstance(data, (list, tuple)) and not any(hasattr(item, "shape") for item in data):
         data, whole = np.asarray(data), True
-    for part in [data] if whole else data:
-        part = part.to_numpy() if hasattr(part, "to_numpy") else part
-        part = part if hasattr(part, "shape") else np.asarray(part)
+    for item in [data] if whole else data:
+        part = _as_rows(item)
         if not part.shape or getattr(part.dtype, "kind", "f") not in "fiub":
             raise type_error(f"adapt() needs rows of numbers, got an item of type {part.dtype}.")
         rows = max(1, ROWS // max(1, math.prod(part.shape[1:])))
         for start in range(0, part.shape[0], rows):
             yield to_numpy(part[start : start + rows])
+
+
+def _as_rows(item):
+    """Returns a table, an array or a list of rows as something with a shape."""
+    if hasattr(item, "to_numpy"):
+        return item.to_numpy()
+    return item if hasattr(item, "shape") else np.asarray(item)
 
 
 @register("layer")
@@ -258,8 +264,8 @@ class CategoryEncoding(Layer):
             )
         if len(shapes[0]) != 1 and self.output_mode != "one_hot":
             raise value_error(
-                f"{self.name}: output_mode {self.output_mode!r} takes inputs of shape (batch, n), got samples",
-                f"of shape {pretty(shapes[0])}. Use Reshape or Flatten before it.",
+                f"{self.name}: output_mode {self.output_mode!r} takes inputs of shape (batch, n),",
+                f"got samples of shape {pretty(shapes[0])}. Use Reshape or Flatten before it.",
             )
 
     def output_shape(self, shape, weights_shape=None):

@@ -104,7 +104,9 @@ class _SpatialDropout(Layer):
     def __init__(self, rate: float, seed: int | None = None, **base):
         super().__init__(**base)
         if self.activity is not None:
-            raise value_error(f"{self.name}: activity_regularizer isn't provided here; put it on another layer.")
+            raise value_error(
+                f"{self.name}: activity_regularizer isn't provided; use ActivityRegularization."
+            )
         self.rate = fraction(self.name, "rate", rate)
         self.seed = checked_seed(self.name, seed)
 

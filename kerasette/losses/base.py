@@ -139,6 +139,7 @@ class Loss(Configurable, metaclass=Aliased):
             if weights is None:
                 return None if valid is None else float(valid.sum())
             if valid is not None:
+                valid, weights = align(valid, weights)
                 weights = weights.reshape(weights.shape + (1,) * (valid.ndim - weights.ndim)) * valid
             return float(weights.sum())
         return None if valid is None else float(valid.sum())
@@ -168,11 +169,11 @@ class Loss(Configurable, metaclass=Aliased):
         return self._reduce(xp, self.call(y_true, y_pred), sample_weight, self.valid(y_true))
 
     def _reduce(self, xp, losses, weights, valid):
-        if valid is not None:
-            valid = valid.reshape(losses.shape)
         if weights is not None:
             weights = weights if is_array(weights) else xp.asarray(weights, dtype=losses.dtype)
             losses, weights = weigh(losses, weights.astype(losses.dtype, copy=False))
+        if valid is not None:
+            valid = valid.reshape(losses.shape)
         if self.reduction in ("sum_over_batch_size", "mean") and valid is not None:
             losses = losses * (valid.size * _inverse(float(valid.sum())))
         if self.reduction in (None, "none"):

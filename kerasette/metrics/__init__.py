@@ -91,6 +91,33 @@ mse = MSE = mean_squared_error
 msle = MSLE = mean_squared_logarithmic_error
 logcosh = log_cosh
 
+for _function in (
+    binary_accuracy,
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_accuracy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    concordance_correlation,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    pearson_correlation,
+    poisson,
+    sparse_categorical_accuracy,
+    sparse_categorical_crossentropy,
+    sparse_top_k_categorical_accuracy,
+    squared_hinge,
+    top_k_categorical_accuracy,
+):
+    registry.register("function")(_function)  # so that a MeanMetricWrapper's configuration finds it
+
 
 def get(identifier, custom_objects: dict | None = None) -> Metric | None:
     """Returns the Metric for a name (of a metric or a loss), a function, config, class, Loss or Metric.

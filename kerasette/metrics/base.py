@@ -339,5 +339,17 @@ class MeanMetricWrapper(Averaged, metaclass=_Open):
 
     def get_config(self):
         """Returns the name and configuration of the function, and its arguments."""
-        config = {"name": self.name, "dtype": self.dtype, "fn": registry.serialize(self.fn)}
-        return {**config, **registry.serialize(self.arguments)}
+        fn = registry.serialize(self.fn)
+        if isinstance(fn, str):
+            known = registry.registered_name(self.fn) or "function"
+            fn = {"module": "builtins", "class_name": "function", "config": fn, "registered_name": known}
+        return {"name": self.name, "dtype": self.dtype, "fn": fn, **registry.serialize(self.arguments)}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the metric that `get_config()`'s dictionary describes."""
+        fn = config["fn"]
+        if isinstance(fn, dict):
+            plain_function = fn.get("class_name") == "function"
+            fn = registry.deserialize(fn, "function" if plain_function else "loss")
+        return cls(**{**config, "fn": fn})

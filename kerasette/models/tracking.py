@@ -13,7 +13,7 @@ class LossTracker:
         self._weights = weights
         self._single = len(output_names) == 1 and weights[0] == 1.0
         graded = [k for k, loss in enumerate(losses) if loss is not None]
-        self._shown = [(f"{output_names[k]}_loss", k) for k in graded] if len(output_names) > 1 else []
+        self._shown = [(f"{output_names[k]}_loss", k) for k in graded] if len(graded) > 1 else []
         self.names = ["loss", *(name for name, _ in self._shown)]
         self.reset()
 
@@ -78,9 +78,11 @@ class MetricSet:
         self.entries = []
         for k, name in enumerate(names_):
             groups = [(one, False) for one in plain[k]] + [(one, True) for one in weighted[k]]
+            taken = set()
             for identifier, use_weights in groups:
                 metric = metrics.choose(identifier, y_shapes[k], (None, *shapes[k]), heads[k])
-                full = f"{name}_{metric.name}" if len(names_) > 1 else metric.name
+                short = _own_name(metric.name, use_weights, taken)
+                full = f"{name}_{short}" if len(names_) > 1 else short
                 self.entries.append((full, metric, k, use_weights))
 
     def update(self, ys, predictions, ws):
@@ -97,3 +99,15 @@ class MetricSet:
     def results(self):
         """Returns {name: value}."""
         return {name: metric.result() for name, metric, _, _ in self.entries or ()}
+
+
+def _own_name(name, weighted, taken):
+    """Returns `name`, or what Keras makes of it where `taken` has it: "weighted_mae", "mae_1"."""
+    if weighted and name in taken:
+        name = f"weighted_{name}"
+    base, count = name, 0
+    while name in taken:
+        count += 1
+        name = f"{base}_{count}"
+    taken.add(name)
+    return name

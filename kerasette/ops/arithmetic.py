@@ -2,7 +2,8 @@
 
 from kerasette import functions
 from kerasette.backend import is_array
-from kerasette.ops.base import Op, output_buffer
+from kerasette.errors import type_error
+from kerasette.ops.base import Op, is_number, output_buffer
 from kerasette.registry import register
 from kerasette.shapes import broadcast, pretty
 
@@ -19,6 +20,9 @@ class Binary(Op):
                 f"samples of shape {' and '.join(map(pretty, shapes))} have different numbers of axes,",
                 "so the batch of one would meet an axis of the other. Use expand_dims first.",
             )
+        for value in self.constants.values():
+            if not is_number(value):
+                raise type_error(f"{self.name} takes symbolic tensors, arrays and numbers, got {value!r}.")
         arrays = [value for value in self.constants.values() if is_array(value)]
         for array in arrays:
             rank = len(shapes[0]) + 1
@@ -33,11 +37,12 @@ class Binary(Op):
 
     def forward(self, ctx, w, *xs):
         x1, x2 = self.arguments(ctx, xs)
-        shape = broadcast(*[x.shape if is_array(x) else () for x in (x1, x2)])
+        shape1, shape2 = (x.shape if is_array(x) else () for x in (x1, x2))
+        shape = shape1 if shape1 == shape2 else broadcast(shape1, shape2)
         return self.pair[0](x1, x2, out=output_buffer(ctx, shape, (x1, x2)))
 
     def backward(self, ctx, w, dw, dy, cache):
-        need = tuple(position not in self.constants for position in range(2))
+        need = (0 not in self.constants, 1 not in self.constants)
         return self.for_inputs(self.pair[1](dy, cache, need=need))
 
 

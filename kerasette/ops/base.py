@@ -60,10 +60,12 @@ class Op(Operation, Configurable):
         return dtypes[0] if whole and self.keeps_integers else floatx()
 
     def _has_fractions(self):
-        return any(np.asarray(v).dtype.kind == "f" for v in self.constants.values() if _is_number(v))
+        return any(np.asarray(v).dtype.kind == "f" for v in self.constants.values() if is_number(v))
 
     def arguments(self, ctx, xs):
         """Returns the arrays `xs` and the constants in the order of the call, of one kind of number."""
+        if not self._held and all(x.dtype.kind == "f" for x in xs):
+            return xs
         whole = self.keeps_integers and all(x.dtype.kind != "f" for x in xs) and not self._has_fractions()
         dtype = ctx.buffer.dtype
         if not whole:
@@ -117,7 +119,8 @@ def output_buffer(ctx, shape, arrays):
     return ctx.buffer("y", tuple(shape)) if dtypes == {str(ctx.buffer.dtype)} else None
 
 
-def _is_number(value):
+def is_number(value) -> bool:
+    """Tells whether `value` is a number or an array."""
     return is_array(value) or isinstance(value, (bool, int, float))
 
 

@@ -211,7 +211,7 @@ class Transpose(_Moving):
     def output_shape(self, shape):
         order = self._order(len(shape) + 1)
         if order[0] != 0:
-            raise self.error(f"the batch stays the first axis; axes {self.axes} move it.")
+            raise self.error(f"the batch stays the first axis; the order {order} would move it.")
         return tuple(shape[axis - 1] for axis in order[1:])
 
     def forward(self, ctx, w, x):
@@ -220,6 +220,30 @@ class Transpose(_Moving):
 
     def backward(self, ctx, w, dw, dy, order):
         return dy.transpose([order.index(axis) for axis in range(len(order))])
+
+
+@register("operation")
+class Swapaxes(Transpose):
+    """Two axes swapped.
+
+    Args:
+        axis1, axis2: the axes.
+        base: constants and name.
+    """
+
+    def __init__(self, axis1, axis2, **base):
+        super().__init__(**base)
+        self.axis1, self.axis2 = axis1, axis2
+
+    @classmethod
+    def settings(cls):
+        return "axis1", "axis2"
+
+    def _order(self, rank):
+        order = list(range(rank))
+        first, second = (normalize_axis(axis, rank, self.name) for axis in (self.axis1, self.axis2))
+        order[first], order[second] = second, first
+        return tuple(order)
 
 
 @register("operation")
@@ -294,10 +318,7 @@ def transpose(x, axes=None):
 
 def swapaxes(x, axis1, axis2):
     """Returns x with two axes swapped."""
-    order = list(range(x.ndim))
-    first, second = (normalize_axis(axis, x.ndim, "swapaxes") for axis in (axis1, axis2))
-    order[first], order[second] = second, first
-    return Transpose.of(x, axes=order)
+    return Swapaxes.of(x, axis1=axis1, axis2=axis2)
 
 
 def concatenate(xs, axis=0):

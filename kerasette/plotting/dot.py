@@ -70,7 +70,7 @@ def _add(graph, what, style):
             continue
         with graph.subgraph(name=f"cluster_{box.key}") as inner:
             fill, line = COLOURS["model"]
-            title = html.escape(" · ".join([style.title(box), *style.lines(box)]))
+            title = html.escape(style.title(box))
             inner.attr(label=f"<<b>{title}</b>>", style="dashed,rounded", color=line, fontname="Helvetica")
             inner.attr(bgcolor=fill, fontcolor=line, labeljust="l")
             _add(inner, box.inside, style)

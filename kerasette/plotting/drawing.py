@@ -19,7 +19,7 @@ TEXT, SMALL = 10.0, 8.5  # points
 LINE = 0.175  # inches from one line of text to the next
 PAD = 0.12  # inches around the text of a box
 MARGIN = 0.25  # inches around the picture
-MOST_PIXELS = 40_000_000
+MOST_PIXELS = 25_000_000
 LONGEST_SIDE = 30_000  # pixels; matplotlib stops at 65,536
 
 
@@ -72,7 +72,8 @@ def _text_width(text, size, bold):
     from matplotlib.textpath import text_to_path
 
     font = FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")
-    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
+    width = text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
+    return width * 1.04  # few pixels make letters a little wider
 
 
 class _Canvas:
@@ -104,9 +105,6 @@ class _Canvas:
     def _measure(self, box):
         """Returns the (width, height) of a box; for an open model its inside is laid out."""
         title, lines = self.style.title(box), self.style.lines(box)
-        if box.inside is not None:
-            title = f"{title}  ·  {'  ·  '.join(lines)}" if lines else title
-            lines = []
         width = max([_text_width(title, TEXT, True), *(_text_width(line, SMALL, False) for line in lines)])
         width, height, layout = width + 2 * PAD, LINE * (1 + len(lines)) + 1.3 * PAD, None
         if box.inside is not None:
@@ -149,7 +147,6 @@ class _Canvas:
         top = y + height / 2 - PAD * 0.65 - LINE / 2
         if box.inside is not None:
             self.frames.append((box.kind, x, y, width, height))
-            title = f"{title}  ·  {'  ·  '.join(lines)}" if lines else title
             self.texts.append((x - width / 2 + PAD, top, title, TEXT, True, colour))
             self.add(box.inside, x, y - LINE / 2, layout)
             return
@@ -196,8 +193,8 @@ class _Canvas:
         if not rectangles:
             return
         path = Path.make_compound_path(*[_rounded(*rectangle[1:]) for rectangle in rectangles])
-        axes.add_patch(PathPatch(path, facecolor=(fill, opacity), edgecolor="none", zorder=order))
-        axes.add_patch(
+        axes.add_artist(PathPatch(path, facecolor=(fill, opacity), edgecolor="none", zorder=order))
+        axes.add_artist(
             PathPatch(path, facecolor="none", edgecolor=line, lw=1.1, linestyle=dashes, zorder=order)
         )
 
@@ -211,7 +208,7 @@ class _Canvas:
         ahead = self._turn((0.0, 1.0))
         lines = [_curve(points, ahead) for points in self.arrows]
         path = Path.make_compound_path(*lines)
-        axes.add_patch(PathPatch(path, facecolor="none", edgecolor=ARROW, lw=1.1, zorder=2))
+        axes.add_artist(PathPatch(path, facecolor="none", edgecolor=ARROW, lw=1.1, zorder=2))
         heads = [_arrow_head(points[-1], ahead) for points in self.arrows]
         axes.add_collection(PolyCollection(heads, facecolors=ARROW, edgecolors="none", zorder=2))
 

@@ -5,6 +5,7 @@ a point on each; the order within a rank follows the mean position of the neighb
 along a rank, "depth" from rank to rank; which of them is the height, the drawing decides.
 """
 
+import math
 from bisect import bisect_right, insort
 from itertools import pairwise
 
@@ -13,7 +14,8 @@ DUMMY = 0.12  # breadth that a passing arrow takes
 GAP = 0.42  # inches between two ranks, at least
 STEEP = 0.12  # more gap for each inch that an arrow runs sideways
 TALLEST = 30.0  # inches; deeper graphs are folded into columns
-SWEEPS = 8
+SWEEPS = 8  # over the order; three times as many over the positions
+MANY = 3000  # boxes and points; beyond, fewer sweeps
 
 
 class Layout:
@@ -144,17 +146,28 @@ def _positions(grid):
     across = [0.0] * len(grid.level)
     for rank in grid.ranks:
         _spread(grid, rank, dict.fromkeys(rank, 0.0), across)
-    for sweep in range(SWEEPS if any(len(rank) > 1 for rank in grid.ranks) else 0):
+    sweeps = SWEEPS if len(across) > MANY else 3 * SWEEPS
+    for sweep in range(sweeps if any(len(rank) > 1 for rank in grid.ranks) else 0):
         down = sweep % 2 == 0
         near, far = (grid.above, grid.below) if down else (grid.below, grid.above)
         for rank in grid.ranks if down else reversed(grid.ranks):
-            wanted = {}
-            for item in rank:
-                neighbours = near[item] if sweep < SWEEPS - 2 else near[item] + far[item]
-                wanted[item] = _mean([across[n] for n in neighbours], across[item])
+            wanted = {
+                item: _pull(grid, item, near[item] if sweep < SWEEPS / 2 else near[item] + far[item], across)
+                for item in rank
+            }
             _spread(grid, rank, wanted, across)
-    left = min(across[item] - grid.breadth[item] / 2 for item in range(len(across)))
-    return [position - left for position in across]
+    return across
+
+
+def _pull(grid, item, neighbours, across):
+    """Returns the mean position of the neighbours; long arrows pull harder, so that they get straight."""
+    total = weight = 0.0
+    for other in neighbours:
+        points = grid.is_point(item) + grid.is_point(other)
+        strength = (1.0, 2.0, 8.0)[points]
+        total += strength * across[other]
+        weight += strength
+    return total / weight if weight else across[item]
 
 
 def _spread(grid, rank, wanted, across):
@@ -184,34 +197,49 @@ def _finish(grid, across):
     depths = [
         max((grid.sizes[i][1] for i in rank if not grid.is_point(i)), default=0.0) for rank in grid.ranks
     ]
-    gaps = [_gap(grid, rank, across) for rank in grid.ranks]
-    breadth = max((across[i] + b / 2 for i, b in enumerate(grid.breadth)), default=0.0)
-    tops, columns = _fold(depths, gaps, breadth)
-    step = breadth + 2 * BETWEEN
-    shift = [column * step for column in columns]
+    breadth = max(across, default=0.0) - min(across, default=0.0) + max(grid.breadth, default=0.0)
+    tops, columns = _fold(depths, [_gap(grid, rank, across) for rank in grid.ranks], breadth)
+    across, gutters = _columns(grid, across, columns)
+    folds = {}  # (number of a fold, item before it) -> how many others pass there already
 
-    def passes(item):
-        """Returns where an arrow enters and leaves the rank of one of its points."""
-        rank = grid.level[item]
-        x = across[item] + shift[rank]
-        return [(x, tops[rank]), (x, tops[rank] + depths[rank])]
-
-    centers = [
-        (across[box] + shift[rank], tops[rank] + depths[rank] / 2) for box, rank in enumerate(grid.rank)
-    ]
-    routes = []
-    bottoms = [top + depth for top, depth in zip(tops, depths, strict=True)]
-    for source, target in grid.arrows:
-        first, last = grid.rank[source], grid.rank[target]
+    def passed(source, target):
         points = []
-        for rank in range(first, last):
-            item = grid.chains[source][rank - first]
-            points += passes(item) if rank > first else []
+        for rank in range(grid.rank[source], grid.rank[target]):
+            item, following = grid.chains[source][rank - grid.rank[source]], target
+            if rank > grid.rank[source]:
+                points += [(across[item], tops[rank]), (across[item], tops[rank] + depths[rank])]
+            if rank + 1 < grid.rank[target]:
+                following = grid.chains[source][rank + 1 - grid.rank[source]]
             if columns[rank] != columns[rank + 1]:
-                gutter = columns[rank + 1] * step - BETWEEN
-                points += [(gutter, bottoms[rank] + GAP / 2), (gutter, tops[rank + 1] - GAP / 2)]
-        routes.append(points)
-    return Layout(centers, routes, (breadth + max(columns, default=0) * step, max(bottoms, default=0.0)))
+                others = sum(1 for fold, _ in folds if fold == rank)
+                aside = 0.05 * folds.setdefault((rank, item), min(others, 3))
+                low, high = tops[rank] + depths[rank] + GAP / 2 - aside, tops[rank + 1] - GAP / 2 - aside
+                gutter = gutters[columns[rank]] - aside
+                points += [(across[item], low), (gutter, low), (gutter, high), (across[following], high)]
+        return points
+
+    centers = [(across[box], tops[rank] + depths[rank] / 2) for box, rank in enumerate(grid.rank)]
+    deepest = max((top + depth for top, depth in zip(tops, depths, strict=True)), default=0.0)
+    return Layout(
+        centers,
+        [passed(*arrow) for arrow in grid.arrows],
+        (gutters[-1] - BETWEEN, deepest + (GAP if len(gutters) > 1 else 0.0)),
+    )
+
+
+def _columns(grid, across, columns):
+    """Returns the positions with each column of ranks beside the one before, and the gaps behind them."""
+    ends = [[float("inf"), float("-inf")] for _ in range(max(columns, default=0) + 1)]
+    for item, rank in enumerate(grid.level):
+        end = ends[columns[rank]]
+        end[0] = min(end[0], across[item] - grid.breadth[item] / 2)
+        end[1] = max(end[1], across[item] + grid.breadth[item] / 2)
+    begin, shifts, gutters = 0.0, [], []
+    for left, right in ends:
+        shifts.append(begin - left)
+        gutters.append(begin + (right - left) + BETWEEN)
+        begin = gutters[-1] + BETWEEN
+    return [position + shifts[columns[grid.level[k]]] for k, position in enumerate(across)], gutters
 
 
 def _gap(grid, rank, across):
@@ -222,10 +250,11 @@ def _gap(grid, rank, across):
 def _fold(depths, gaps, breadth):
     """Returns the top of each rank and its column; a graph of more than TALLEST inches gets several."""
     total = sum(depths) + sum(gaps)
-    limit = max(TALLEST, (total * (breadth + 2 * BETWEEN)) ** 0.5)
+    wanted = max(TALLEST, (total * (breadth + 2 * BETWEEN)) ** 0.5)
+    limit = total / math.ceil(total / wanted) if total else 0.0  # columns of about equal length
     tops, columns, here, column = [], [], 0.0, 0
     for depth, gap in zip(depths, gaps, strict=True):
-        if total > TALLEST and here and here + depth > limit:
+        if total > TALLEST and here + depth > limit + GAP + gap:
             here, column = GAP, column + 1
         tops.append(here)
         columns.append(column)

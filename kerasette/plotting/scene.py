@@ -173,11 +173,16 @@ class Style:
 
     def title(self, box: Box) -> str:
         """Returns the first line of a box."""
-        return f"{box.name} ({box.type})" if self.names else box.type
+        title = f"{box.name} ({box.type})" if self.names else box.type
+        if box.inside is not None and box.calls > 1:
+            return f"{title} · shared: call {box.call} of {box.calls}"
+        return title
 
     def lines(self, box: Box) -> list[str]:
-        """Returns the lines below the title."""
+        """Returns the lines below the title; an open model shows what is inside instead."""
         lines = []
+        if box.inside is not None:
+            return lines
         if box.calls > 1:
             lines.append(f"shared: call {box.call} of {box.calls}")
         if self.activations and box.activation:

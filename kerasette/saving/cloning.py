@@ -34,8 +34,10 @@ def _maker(clone_function, call_function, recursive):
     """Returns the function that copies one layer."""
 
     def make(layer):
-        if isinstance(layer, Model) and (clone_function is None or recursive):
+        if isinstance(layer, Model) and recursive:
             return clone_model(layer, None, clone_function, call_function, recursive)
+        if isinstance(layer, Model) and clone_function is None:
+            return clone_model(layer)
         if clone_function is None or not isinstance(layer, Layer):
             return type(layer).from_config(layer.get_config())
         copy = clone_function(layer)

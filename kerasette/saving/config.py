@@ -11,7 +11,7 @@ from kerasette.ops.base import encode
 from kerasette.ops.shaping import Concatenate
 from kerasette.saving import rebuilding
 from kerasette.saving.inspection import load_error
-from kerasette.saving.rebuilding import DEEPEST, TENSOR
+from kerasette.saving.rebuilding import DEEPEST, OPERATIONS, TENSOR
 
 LARGEST_TEXT = 16 << 20  # bytes of JSON
 _OWN = "kerasette."  # where the classes live that Keras has under the same names
@@ -85,6 +85,8 @@ def parse(text: str | bytes) -> dict:
     Traceback (most recent call last):
     kerasette.errors.LoadError: The configuration has the key 'a' twice in one object.
     """
+    if not isinstance(text, (str, bytes)):
+        raise load_error(f"The configuration is no JSON text, but a {type(text).__name__}.")
     if len(text) > LARGEST_TEXT:
         raise load_error(f"The configuration has {len(text):,} characters; {LARGEST_TEXT:,} are allowed.")
     try:
@@ -93,7 +95,7 @@ def parse(text: str | bytes) -> dict:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused)
     except LoadError:
         raise
-    except (ValueError, TypeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise load_error(f"The configuration is no JSON: {problem}.") from problem
     if not isinstance(value, dict):
         raise load_error(f"The configuration is a {type(value).__name__}; a model's is an object.")
@@ -241,7 +243,8 @@ def _operation_entry(operation):
     config = operation.get_config()
     config.pop("constants", None)  # Keras keeps them among the arguments of the call
     name = type(operation).__name__
-    return {"module": operation.module, "class_name": name, "config": config, "registered_name": name}
+    module = operation.module or OPERATIONS
+    return {"module": module, "class_name": name, "config": config, "registered_name": name}
 
 
 def _call(operation, node, places):

@@ -10,13 +10,14 @@ from kerasette.layers import InputLayer, Layer
 from kerasette.models import Model, Sequential
 
 TENSOR = "__keras_tensor__"
+OPERATIONS = "kerasette.ops"  # module of the operations that Keras doesn't have
 DEEPEST = 100  # lists and objects in one another
 _ENTRY = {"module", "class_name", "config", "registered_name", "build_config", "name", "inbound_nodes", "shared_object_id"}
 _OUTERMOST = _ENTRY | {"compile_config", "keras_version", "backend"}
 _GRAPH = {"name", "trainable", "dtype", "layers", "input_layers", "output_layers"}
 _CHAIN = {"name", "trainable", "dtype", "layers", "build_input_shape"}
 # What Keras writes for every layer of a kind and we have only in this one setting.
-_NEUTRAL = {"quantization_config": None, "lora_rank": None, "lora_alpha": None}
+_NEUTRAL = {"quantization_config": None, "lora_rank": None, "lora_alpha": None, "initial": None}
 _NEUTRAL_INPUT = {"sparse": False, "ragged": False, "optional": False}
 
 
@@ -207,8 +208,8 @@ class _Calls:
         self.outputs[key] = result if isinstance(result, tuple) else (result,)
 
     def _call_layer(self, made, arguments, keywords):
-        known = inspect.signature(type(made).__call__).parameters
-        given = {name: value for name, value in keywords.items() if value is not None}
+        known = list(inspect.signature(type(made).__call__).parameters)[1:]
+        given = {name: value for name, value in keywords.items() if not _is_nothing(value)}
         for name, value in given.items():
             if name not in known or not (isinstance(value, bool) or _is_tensor(value)):
                 raise value_error(f"{made.name} can't be called with {name}={value!r}.")
@@ -247,6 +248,11 @@ def _is_tensor(value):
     return isinstance(value, dict) and value.get("class_name") == TENSOR
 
 
+def _is_nothing(value):
+    """Tells whether it is None, or the masks of several inputs, none of which there is."""
+    return value is None or (isinstance(value, list) and all(item is None for item in value))
+
+
 def _place(value):
     """Returns (layer's name, number of the call, number of the output) of a place as files write it."""
     if isinstance(value, dict):
@@ -274,8 +280,7 @@ def _places_in(value):
 
 
 def _is_operation(entry):
-    module = str(entry.get("module"))
-    return module.startswith("keras.src.ops") or module.startswith("keras.ops")
+    return str(entry.get("module")).startswith(("keras.src.ops", "keras.ops", OPERATIONS))
 
 
 def operation(entry):

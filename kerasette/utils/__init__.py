@@ -1,6 +1,7 @@
 """Helpers around models: labels, splits, files, seeds, the registry of own classes, pictures."""
 
 from kerasette.backend import set_random_seed
+from kerasette.registry import reset_names as clear_session
 from kerasette.utils.files import get_file
 from kerasette.utils.numerical import normalize, to_categorical
 from kerasette.utils.objects import (
@@ -19,6 +20,7 @@ _PLOTTING = ("model_to_dot", "plot_history", "plot_model")
 
 __all__ = [
     "CustomObjectScope",
+    "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_file",
