@@ -50,7 +50,7 @@ class Bumps(Layer):
 
 
 class Forgetful(Bumps):
-    """The same with a slip in backward: the factor 2 of the square is lost."""
+    """The same with a slip in backward: half of the gradient for the input is lost."""
 
     def backward(self, ctx, w, dw, dy, cache):
         return super().backward(ctx, w, dw, dy, cache) / 2
@@ -68,14 +68,14 @@ def spirals(count, rng):
 def draw(model, layer, x, y, path):
     """Draws the decision, the points, and where the bumps have moved."""
     figure, axes = plt.subplots(figsize=(6, 5.2), layout="constrained")
-    ticks = np.linspace(-1.15, 1.15, 250)
+    span = (-1.15, 1.15)
+    ticks = np.linspace(*span, 250)
     grid = np.stack(np.meshgrid(ticks, ticks), axis=-1)  # (250, 250, 2)
     answers = model.predict(grid.reshape(-1, 2)).reshape(250, 250)
     shades = axes.pcolormesh(ticks, ticks, answers, cmap="RdBu_r", vmin=0, vmax=1, shading="auto", alpha=0.6)
     axes.scatter(*x.T, c=y, cmap="RdBu_r", s=10)
-    axes.scatter(*layer.centre.numpy().T, c="black", marker="+", s=60, label="centres of the bumps")
-    axes.set(title="Two spirals", aspect="equal", xlim=(-1.15, 1.15), ylim=(-1.15, 1.15))
-    axes.legend(loc="lower left")
+    axes.scatter(*layer.centre.numpy().T, c="black", marker="+", s=60)
+    axes.set(title="Two spirals, and the centres of the bumps (+)", aspect="equal", xlim=span, ylim=span)
     figure.colorbar(shades, ax=axes, label="output")
     figure.savefig(path, dpi=150)
 

@@ -13,6 +13,7 @@ import numpy as np
 from kerasette import Sequential, utils
 from kerasette.layers import Dense, Input
 from kerasette.optimizers import SGD
+from kerasette.optimizers.schedules import CosineDecay
 
 RADIUS = math.sqrt(0.5 / math.pi)  # of a disk of area one half
 
@@ -23,10 +24,10 @@ def points(count, rng):
     return x, (np.linalg.norm(x - 0.5, axis=1) < RADIUS).astype(float)
 
 
-def build():
-    """Returns a network with three hidden layers of 25, compiled with mean squared error and SGD."""
-    hidden = [Dense(25, activation="relu", kernel_initializer="he_normal") for _ in range(3)]
-    return Sequential([Input((2,)), *hidden, Dense(1)]).compile("mse", SGD(0.05))
+def build(steps):
+    """Returns a network with three hidden layers of 25; SGD slows down to a halt over `steps`."""
+    hidden = [Dense(25, activation="relu") for _ in range(3)]
+    return Sequential([Input((2,)), *hidden, Dense(1)]).compile("mse", SGD(CosineDecay(0.2, steps)))
 
 
 def draw(model, x, y, losses, path):
@@ -35,7 +36,7 @@ def draw(model, x, y, losses, path):
     epochs = np.arange(1, len(losses["loss"]) + 1)
     left.plot(epochs, losses["loss"], label="training")
     left.plot(epochs, losses["val_loss"], label="test", lw=1)
-    left.set(title="Loss", xlabel="epoch", ylabel="mean squared error", yscale="log")
+    left.set(title="Loss", xlabel="epoch", ylabel="mean squared error", ylim=(0, None))
     left.legend(frameon=False)
     ticks = np.linspace(0, 1, 200)
     grid = np.stack(np.meshgrid(ticks, ticks), axis=-1)  # (200, 200, 2)
@@ -52,7 +53,7 @@ def draw(model, x, y, losses, path):
 def main(argv=None):
     """Runs the example; returns the share of test points that are on the right side."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="60 epochs instead of 300")
+    parser.add_argument("--quick", action="store_true", help="40 epochs instead of 200")
     parser.add_argument("--out", type=Path, default=Path("out"), help="directory of the figure")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -61,9 +62,9 @@ def main(argv=None):
     rng = np.random.default_rng(0)
     x, y = points(1000, rng)
     x_test, y_test = points(1000, rng)
-    model = build()
-    epochs = 60 if args.quick else 300
-    history = model.fit(x, y, batch_size=10, epochs=epochs, validation_data=(x_test, y_test), verbose=0)
+    epochs = 40 if args.quick else 200
+    model = build(steps=epochs * len(x) // 20)
+    history = model.fit(x, y, batch_size=20, epochs=epochs, validation_data=(x_test, y_test), verbose=0)
     accuracy = np.mean((model.predict(x_test).ravel() > 0.5) == y_test)
     draw(model, x, y, history.history, args.out / "disk.png")
     print(f"Disk: {accuracy:.1%} of 1,000 test points right; figure in {args.out / 'disk.png'}")

@@ -22,6 +22,10 @@ class LoadError(KerasetteError, ValueError):
     """A file that can't be read, or doesn't fit the model; the model is as it was."""
 
 
+class SaveError(KerasetteError, OSError):
+    """A file that can't be written; what stood there before is as it was."""
+
+
 class MissingFile(KerasetteError, FileNotFoundError):
     """A path that doesn't exist."""
 

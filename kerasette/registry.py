@@ -209,6 +209,12 @@ class Configurable:
         return f"{type(self).__name__}({values})"
 
 
+@functools.cache
+def _takes_any(cls):
+    """Tells whether the constructor of `cls` takes keywords of any name, and looks at them itself."""
+    return any(one.kind is one.VAR_KEYWORD for one in signature(cls).parameters.values())
+
+
 class _Signature:
     """Attribute of a metaclass: the signature of a class. A class that has its own keeps it."""
 
@@ -227,7 +233,7 @@ class Aliased(type):
     def __call__(cls, *args, **keywords):
         own = parameters(cls)
         aliases = cls.aliases
-        ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+        ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0] and not _takes_any(cls)
         for name in list(keywords):
             if name in own or (name not in aliases and not ours):
                 continue

@@ -51,7 +51,7 @@ def check_gradients(
         GradientError: where an error exceeds `tolerance`, with a list of all that do.
 
     >>> from kerasette.layers import Dense
-    >>> errors = check_gradients(Dense(3, activation="tanh"), (5, 4))
+    >>> errors = check_gradients(Dense(3, activation="tanh", name="dense"), (5, 4))
     >>> sorted(errors)[-2:], max(errors.values()) < 1e-6
     (['dense/kernel', 'inputs/0'], True)
     """

@@ -27,7 +27,7 @@ def find(path: str):
 
 def is_constant(item) -> bool:
     """Tells whether `item` is a number or NumPy's own (pi, float32, newaxis), not a function of CuPy."""
-    return not callable(item) or getattr(item, "__module__", "").startswith("numpy")
+    return not callable(item) or (getattr(item, "__module__", None) or "").startswith("numpy")
 
 
 def signature(item) -> inspect.Signature | None:

@@ -18,13 +18,19 @@ FAMILIES = {
     "Activation": ((4,), ["L.Activation('gelu')", "L.Activation('softmax')"]),
     "ActivityRegularization": ((4,), ["L.ActivityRegularization(l1=0.1, l2=0.2)"]),
     "AlphaDropout": ((4,), ["L.AlphaDropout(0.2, seed=3)"]),
-    "BatchNormalization": ((3, 4), ["L.BatchNormalization()", "L.BatchNormalization(axis=1, scale=False, momentum=0.5)"]),
+    "BatchNormalization": (
+        (3, 4),
+        ["L.BatchNormalization()", "L.BatchNormalization(axis=1, scale=False)"],
+    ),
     "CategoryEncoding": ((4,), ["L.CategoryEncoding(7, output_mode='count')"]),
     "Dense": (
         (4,),
         [
             "L.Dense(5, activation='tanh', kernel_initializer='he_normal', kernel_regularizer='l2')",
-            "L.Dense(3, use_bias=False, kernel_constraint='non_neg', activity_regularizer='l1', trainable=False)",
+            "L.Dense(3, use_bias=False, kernel_constraint='non_neg', activity_regularizer='l1')",
+            "L.Dense(3, trainable=False)",
+            "L.Dense(3, kernel_initializer=K.initializers.HeNormal(seed=1), bias_initializer='ones',"
+            " kernel_regularizer=K.regularizers.L1L2(0.1, 0.2), bias_constraint=K.constraints.MaxNorm(2.0))",
         ],
     ),
     "Dropout": ((3, 4), ["L.Dropout(0.5)", "L.Dropout(0.25, noise_shape=(None, 1, 4), seed=1)"]),
@@ -33,9 +39,15 @@ FAMILIES = {
     "GaussianDropout": ((4,), ["L.GaussianDropout(0.2)"]),
     "GaussianNoise": ((4,), ["L.GaussianNoise(0.1, seed=2)"]),
     "Identity": ((4,), ["L.Identity()"]),
-    "LayerNormalization": ((3, 4), ["L.LayerNormalization()", "L.LayerNormalization(axis=[1, 2], epsilon=1e-5)"]),
+    "LayerNormalization": (
+        (3, 4),
+        ["L.LayerNormalization()", "L.LayerNormalization(axis=[1, 2], epsilon=1e-5)"],
+    ),
     "LeakyReLU": ((4,), ["L.LeakyReLU(negative_slope=0.1)"]),
-    "Normalization": ((4,), ["L.Normalization()", "L.Normalization(mean=[1.0, 2, 3, 4], variance=[1.0, 1, 4, 4])"]),
+    "Normalization": (
+        (4,),
+        ["L.Normalization()", "L.Normalization(mean=[1.0, 2, 3, 4], variance=[1.0, 1, 4, 4])"],
+    ),
     "PReLU": ((3, 4), ["L.PReLU()", "L.PReLU(shared_axes=[1], alpha_initializer='ones')"]),
     "Permute": ((3, 4), ["L.Permute((2, 1))"]),
     "ReLU": ((4,), ["L.ReLU()", "L.ReLU(max_value=6.0, negative_slope=0.1, threshold=0.5)"]),
@@ -50,12 +62,21 @@ FAMILIES = {
 }
 MERGES = ["L.Add()", "L.Average()", "L.Maximum()", "L.Minimum()", "L.Multiply()", "L.Concatenate(axis=-1)"]
 PAIRS = ["L.Subtract()", "L.Dot(axes=1)", "L.Dot(axes=-1, normalize=True)"]
-ELSEWHERE = {"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"}  # in the two lists
+ELSEWHERE = {
+    "Add",
+    "Average",
+    "Concatenate",
+    "Dot",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Subtract",
+}  # in the two lists
 MODELS = {"InputLayer", "Model", "Sequential"}
 
 
 def make(text, library=kerasette):
-    return eval(text, {"L": library.layers})
+    return eval(text, {"L": library.layers, "K": library})
 
 
 def example(model, rows=3):
@@ -74,7 +95,9 @@ def assert_equal(copy, model, weights=True):
     assert type(copy) is type(model)
     assert copy.get_config() == model.get_config()
     assert [layer.name for layer in copy.layers] == [layer.name for layer in model.layers]
-    assert [t.shape for t in (*copy.inputs, *copy.outputs)] == [t.shape for t in (*model.inputs, *model.outputs)]
+    assert [t.shape for t in (*copy.inputs, *copy.outputs)] == [
+        t.shape for t in (*model.inputs, *model.outputs)
+    ]
     assert copy.input_names == model.input_names and copy.output_names == model.output_names
     assert [w.path for w in copy.weights] == [w.path for w in model.weights]
     assert [w.path for w in copy.trainable_weights] == [w.path for w in model.trainable_weights]
@@ -95,7 +118,9 @@ def assert_round_trips(model, weights=True):
 
 
 def test_every_layer_has_a_line():
-    known = {cls.__name__ for cls in registry._KINDS["layer"].values() if cls.__module__.startswith("kerasette.")}
+    known = {
+        cls.__name__ for cls in registry._KINDS["layer"].values() if cls.__module__.startswith("kerasette.")
+    }
     assert known == set(FAMILIES) | ELSEWHERE | MODELS
 
 
@@ -125,7 +150,9 @@ def test_each_layer_in_the_words_of_keras(text, shape):
     assert back.layers[-1].get_config().keys() == ours.layers[-1].get_config().keys()
     if "CategoryEncoding" not in text:
         rng = np.random.default_rng(0)
-        weights = [rng.uniform(0.5, 1.5, w.shape).astype("float32") if w.ndim else w for w in ours.get_weights()]
+        weights = [
+            rng.uniform(0.5, 1.5, w.shape).astype("float32") if w.ndim else w for w in ours.get_weights()
+        ]
         for model in (here, back, ours):
             model.set_weights(weights)
         for other in (here, back):
@@ -166,11 +193,15 @@ def random_model(seed, depth=0):
         elif choice == 6:
             new = ops.concatenate([a[:, :2], b[:, 2:]], axis=1)
         else:
-            text = ["L.BatchNormalization()", "L.LayerNormalization()", "L.Activation('tanh')", "L.ELU()"][rng.integers(4)]
+            text = ["L.BatchNormalization()", "L.LayerNormalization()", "L.Activation('tanh')", "L.ELU()"][
+                rng.integers(4)
+            ]
             new = make(text)(a)
         tensors.append(new)
     outputs = [L.Add()(tensors), tensors[-1]]
-    return Model(inputs if len(inputs) > 1 else inputs[0], outputs[0] if depth or rng.integers(2) else outputs)
+    return Model(
+        inputs if len(inputs) > 1 else inputs[0], outputs[0] if depth or rng.integers(2) else outputs
+    )
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -241,7 +272,9 @@ def test_lists_dicts_and_single_tensors():
             model = Model(inputs, outputs)
             assert_round_trips(model)
     assert_round_trips(Model([a], [L.ReLU()(a)]))
-    assert isinstance(Model.from_config(Model(a, {"one": L.ReLU()(a)}).get_config()).predict(np.ones((1, 4))), dict)
+    assert isinstance(
+        Model.from_config(Model(a, {"one": L.ReLU()(a)}).get_config()).predict(np.ones((1, 4))), dict
+    )
 
 
 def test_a_model_in_the_middle_of_a_graph():
@@ -426,7 +459,10 @@ REFUSED = {
         put((*DENSE, "config", "dtype"), {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}),
         "dtype",
     ),
-    "quantized": (put((*DENSE, "config", "dtype"), {"class_name": "QuantizedDTypePolicy", "config": {}}), "policy"),
+    "quantized": (
+        put((*DENSE, "config", "dtype"), {"class_name": "QuantizedDTypePolicy", "config": {}}),
+        "policy",
+    ),
     "quantization": (put((*DENSE, "config", "quantization_config"), {"a": 1}), "quantization_config"),
     "name with a slash": (put((*DENSE, "config", "name"), "a/b"), "name"),
     "two names": (put((*DENSE, "name"), "e"), "under the name"),
@@ -439,7 +475,10 @@ REFUSED = {
         put((*DENSE, "inbound_nodes", 0, "args", 0, "config", "keras_history"), ["d", 0, 0]),
         "needs call 0 of 'd'",
     ),
-    "odd place": (put((*DENSE, "inbound_nodes", 0, "args", 0, "config", "keras_history"), ["x", 0.5, 0]), "place"),
+    "odd place": (
+        put((*DENSE, "inbound_nodes", 0, "args", 0, "config", "keras_history"), ["x", 0.5, 0]),
+        "place",
+    ),
     "odd output": (put(("config", "output_layers"), ["d", 0, 7]), "output 7"),
     "no output": (put(("config", "output_layers"), None), "output_layers"),
     "odd keyword": (put((*DENSE, "inbound_nodes", 0, "kwargs"), {"self": True}), "can't be called"),
@@ -449,9 +488,14 @@ REFUSED = {
     "layer no dict": (put(("config", "layers", 1), 3), "dictionary"),
     "trainable": (put(("config", "trainable"), "yes"), "trainable"),
     "registered name": (put((*DENSE, "registered_name"), ["a"]), "registered name"),
-    "no model": (lambda e: e.update(class_name="Dense", module="keras.layers", config={"units": 3}), "not a Model"),
+    "no model": (
+        lambda e: e.update(class_name="Dense", module="keras.layers", config={"units": 3}),
+        "not a Model",
+    ),
     "input without shape": (put(("config", "layers", 0, "config", "batch_shape"), 4), "batch_shape"),
     "input of text": (put(("config", "layers", 0, "config", "batch_shape"), [None, "a"]), "each length"),
+    "input of objects": (put(("config", "layers", 0, "config", "dtype"), "object"), "dtype"),
+    "odd batch": (put(("config", "layers", 0, "config", "batch_shape"), ["a", 4]), "batch_size"),
     "sparse input": (put(("config", "layers", 0, "config", "sparse"), True), "sparse"),
 }
 
@@ -503,8 +547,48 @@ def test_dictionaries_that_hold_themselves():
         Model.from_config(entry)
 
 
+def places_of(value, path=()):
+    """Yields the path of everything in nested data."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*path, key)
+        if isinstance(inner, (dict, list)):
+            yield from places_of(inner, (*path, key))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_changes_raise_our_errors_only(seed):
+    model = random_model(seed)
+    text = model.to_json()
+    places = list(places_of(json.loads(text)))
+    rng = np.random.default_rng(seed)
+    values = [
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        "",
+        "Dense",
+        "a/b",
+        [],
+        [1],
+        {},
+        {"class_name": "Dense", "config": {}},
+        10**30,
+    ]
+    for _ in range(150):
+        entry = json.loads(text)
+        put(places[rng.integers(len(places))], values[rng.integers(len(values))])(entry)
+        try:
+            assert isinstance(kerasette.models.model_from_json(json.dumps(entry)), Model)
+        except (InvalidValue, InvalidType, LoadError) as problem:
+            assert len(str(problem)) <= 400
+
+
 def test_nothing_read_changes_state():
     before = dict(registry._CUSTOM), {kind: dict(table) for kind, table in registry._KINDS.items()}
     with pytest.raises(InvalidValue):
-        kerasette.models.model_from_json('{"class_name": "Nope", "config": {}}', custom_objects={"Mine": Scaled})
-    assert (registry._CUSTOM, registry._KINDS) == before
+        kerasette.models.model_from_json(
+            '{"class_name": "Nope", "config": {}}', custom_objects={"Mine": Scaled}
+        )
+    assert before == (registry._CUSTOM, registry._KINDS)

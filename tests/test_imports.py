@@ -36,12 +36,13 @@ MAY_IMPORT = {
 # Models reach up in one function; the front of `models` also offers load_model and the like, as Keras's does.
 LAZY = {("models", "saving"): 2, ("models", "plotting"): 1, ("utils", "plotting"): 1}
 
-HEAVY = {"h5py", "pandas", "sklearn", "matplotlib", "numba", "cupy", "tqdm", "threadpoolctl"}
+HEAVY = {"h5py", "pandas", "sklearn", "matplotlib", "graphviz", "numba", "cupy", "tqdm", "threadpoolctl"}
 FORBIDDEN = {"tensorflow", "keras", "torch", "jax", "tf_keras"}  # tests and benchmarks only
 ONCE = {"cupy": ("backend.py",), "h5py": ("saving/hdf5.py",)}  # where the one import may stand
 LONGEST = 400
 LONGER = {}  # file -> the reason why it is longer than LONGEST
-PRINTING = {}  # file -> the reason why it may print
+# file -> the reason why it may print
+PRINTING = {"callbacks/base.py": "say() prints what the caller of fit asked for with verbose"}
 RUNS_CODE = {"eval", "exec", "compile", "__import__"}
 RUNS_CODE_MODULES = {
     "marshal",

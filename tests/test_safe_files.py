@@ -83,7 +83,7 @@ def operations(monkeypatch, at):
     log = []
 
     def shimmed(file, mode="r", *rest, **keywords):
-        opened = builtins.open(file, mode, *rest, **keywords)
+        opened = builtins.open(file, mode, *rest, **keywords)  # noqa: SIM115 - the shim closes it
         return Failing(opened, at, log) if "w" in mode else opened
 
     monkeypatch.setattr(atomic, "open", shimmed, raising=False)
@@ -166,7 +166,8 @@ LIMITED = """
     import kerasette
     from kerasette.errors import KerasetteError
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    model = kerasette.Sequential([kerasette.Input((4,)), kerasette.layers.Dense(64), kerasette.layers.Dense(100)])
+    Dense = kerasette.layers.Dense
+    model = kerasette.Sequential([kerasette.Input((4,)), Dense(64), Dense(100)])
     import h5py, tqdm
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
     try:
@@ -178,7 +179,8 @@ LIMITED = """
 KILLED = """
     import sys
     import kerasette
-    model = kerasette.Sequential([kerasette.Input((4,)), kerasette.layers.Dense(64), kerasette.layers.Dense(100)])
+    Dense = kerasette.layers.Dense
+    model = kerasette.Sequential([kerasette.Input((4,)), Dense(64), Dense(100)])
     print("ready", flush=True)
     while True:
         model.save_weights(sys.argv[1])
@@ -380,8 +382,14 @@ def never_written(group, name, values):
 
 
 CHANGES = {
-    "soft link": (replace(lambda g, n, v: g.__setitem__(n, h5py.SoftLink("/layers/dense_1/vars/0"))), "SoftLink"),
-    "external link": (replace(lambda g, n, v: g.__setitem__(n, h5py.ExternalLink("o.h5", "x"))), "ExternalLink"),
+    "soft link": (
+        replace(lambda g, n, v: g.__setitem__(n, h5py.SoftLink("/layers/dense_1/vars/0"))),
+        "SoftLink",
+    ),
+    "external link": (
+        replace(lambda g, n, v: g.__setitem__(n, h5py.ExternalLink("o.h5", "x"))),
+        "ExternalLink",
+    ),
     "external values": (replace(external_values), "another file"),
     "virtual": (replace(virtual), "plain array"),
     "second name": (lambda f: f.__setitem__("layers/dense_9", f["layers/dense"]), "second name"),
@@ -391,7 +399,10 @@ CHANGES = {
     "complex": (replace(lambda g, n, v: g.create_dataset(n, data=v.astype("c8"))), "real numbers"),
     "booleans": (replace(lambda g, n, v: g.create_dataset(n, data=v > 0)), "real numbers"),
     "text": (replace(lambda g, n, v: g.create_dataset(n, data="text")), "real numbers"),
-    "long double": (replace(lambda g, n, v: g.create_dataset(n, data=v.astype(np.longdouble))), "real numbers"),
+    "long double": (
+        replace(lambda g, n, v: g.create_dataset(n, data=v.astype(np.longdouble))),
+        "real numbers",
+    ),
     "records": (replace(lambda g, n, v: g.create_dataset(n, data=np.zeros(3, "f4,f4"))), "real numbers"),
     "no shape": (replace(lambda g, n, v: g.create_dataset(n, dtype="f4")), "no shape"),
     "shape": (replace(lambda g, n, v: g.create_dataset(n, data=v.T)), r"\(64, 4\) / \(4, 64\)"),
@@ -400,7 +411,10 @@ CHANGES = {
     "huge chunks": (replace(huge_chunks), "in chunks of"),
     "missing chunks": (replace(missing_chunks), "should have 32 chunks"),
     "never written": (replace(never_written), "should hold"),
-    "too large numbers": (replace(lambda g, n, v: g.create_dataset(n, data=v.astype("f8") * 1e300)), "can't hold"),
+    "too large numbers": (
+        replace(lambda g, n, v: g.create_dataset(n, data=v.astype("f8") * 1e300)),
+        "can't hold",
+    ),
     "missing": (lambda f: f.__delitem__(KERNEL), "missing"),
     "group for an array": (replace(lambda g, n, v: g.create_group(n)), "missing"),
     "wrong checksum": (lambda f: f[KERNEL].attrs.__setitem__("crc32", np.uint32(1)), "checksum"),
@@ -432,6 +446,7 @@ def test_a_user_block_is_refused(saved, tmp_path):
 
 def test_compressed_and_big_endian_files_are_read(saved):
     model, path, other = saved
+
     def squeeze(file):
         for name in (KERNEL, "layers/dense_1/vars/0"):
             values = file[name][()].astype(">f8")
@@ -478,7 +493,8 @@ FUZZ = """
     from kerasette.errors import KerasetteError
     path = sys.argv[1]
     whole = open(path, "rb").read()
-    model = kerasette.Sequential([kerasette.Input((4,)), kerasette.layers.Dense(64), kerasette.layers.Dense(100)])
+    Dense = kerasette.layers.Dense
+    model = kerasette.Sequential([kerasette.Input((4,)), Dense(64), Dense(100)])
     before = [w.tobytes() for w in model.get_weights()]
     good = np.load(path.replace("w.weights.h5", "good.npz"))
     good = [good[f"arr_{k}"].tobytes() for k in range(4)]
@@ -491,7 +507,8 @@ FUZZ = """
             model.load_weights(path)
             if [w.tobytes() for w in model.get_weights()] != good:
                 print("silent", flush=True)
-            model.set_weights([np.frombuffer(b, "f4").reshape(w.shape) for b, w in zip(before, model.get_weights())])
+            old = [np.frombuffer(b, "f4").reshape(w.shape) for b, w in zip(before, model.get_weights())]
+            model.set_weights(old)
         except KerasetteError:
             if [w.tobytes() for w in model.get_weights()] != before:
                 print("silent change", flush=True)

@@ -1,4 +1,4 @@
-"""`.weights.h5` files: ours read by Keras, Keras's read by us, for the same text of model in both libraries."""
+"""`.weights.h5` files: ours read by Keras, Keras's read by us, for models of the same text."""
 
 import warnings
 
@@ -13,11 +13,18 @@ from tests.keras_oracle import keras
 
 # name -> text that builds `model` from `L` (layers), Model, Sequential, Input; shapes of the inputs
 ARCHITECTURES = {
-    "mlp": ("x = Input((4,)); model = Model(x, L.Dense(3, activation='softmax')(L.Dense(8, activation='tanh')(x)))", [(4,)]),
-    "sequential": ("model = Sequential([Input((4,)), L.Dense(5), L.Dropout(0.5), L.Dense(2, use_bias=False)])", [(4,)]),
+    "mlp": (
+        "x = Input((4,));"
+        "model = Model(x, L.Dense(3, activation='softmax')(L.Dense(8, activation='tanh')(x)))",
+        [(4,)],
+    ),
+    "sequential": (
+        "model = Sequential([Input((4,)), L.Dense(5), L.Dropout(0.5), L.Dense(2, use_bias=False)])",
+        [(4,)],
+    ),
     "batch normalization": (
-        "model = Sequential([Input((6,)), L.BatchNormalization(), L.Dense(4), L.BatchNormalization(scale=False),"
-        " L.BatchNormalization(center=False), L.LayerNormalization()])",
+        "model = Sequential([Input((6,)), L.BatchNormalization(), L.Dense(4),"
+        " L.BatchNormalization(scale=False), L.BatchNormalization(center=False), L.LayerNormalization()])",
         [(6,)],
     ),
     "activations": (
@@ -77,7 +84,8 @@ def build(library, text):
 def scramble(model, seed=0):
     """Gives every weight a random positive value; the count of Normalization stays whole."""
     rng = np.random.default_rng(seed)
-    model.set_weights([rng.uniform(0.5, 1.5, w.shape).astype(w.dtype) if w.ndim else w for w in model.get_weights()])
+    weights = model.get_weights()
+    model.set_weights([rng.uniform(0.5, 1.5, w.shape).astype(w.dtype) if w.ndim else w for w in weights])
 
 
 def assert_same(ours, theirs, shapes):
@@ -86,7 +94,7 @@ def assert_same(ours, theirs, shapes):
         assert np.array_equal(mine, other)
     x = [np.random.default_rng(1).normal(size=(3, *shape)).astype("float32") for shape in shapes]
     x = x if len(x) > 1 else x[0]
-    mine, other = ours.predict(x, verbose=0), theirs(x)  # Keras's predict keeps the statistics of its first call
+    mine, other = ours.predict(x, verbose=0), theirs(x)  # its predict keeps the statistics of the first call
     as_list = lambda y: y if isinstance(y, (list, tuple)) else [y]  # noqa: E731
     for a, b in zip(as_list(mine), as_list(other), strict=True):
         np.testing.assert_allclose(a, np.asarray(b), rtol=1e-4, atol=1e-5)
@@ -127,9 +135,9 @@ def test_groups_are_those_of_keras(name, tmp_path):
     if "functional" not in "".join(ours):
         assert ours == theirs
     with h5py.File(tmp_path / "a.weights.h5") as a, h5py.File(tmp_path / "b.weights.h5") as b:
-        for name in ours:
-            if isinstance(a[name], h5py.Dataset):
-                assert (a[name].shape, a[name].dtype) == (b[name].shape, b[name].dtype), name
+        for item in ours:
+            if isinstance(a[item], h5py.Dataset):
+                assert (a[item].shape, a[item].dtype) == (b[item].shape, b[item].dtype), item
 
 
 def test_trained_models_of_keras_hold_an_optimizer_too(tmp_path):
@@ -167,6 +175,16 @@ def test_half_precision_and_double(tmp_path):
             assert np.array_equal(mine, np.asarray(other).astype(np.float32)), dtype
 
 
+def test_models_on_another_backend(tmp_path, standin):
+    text, _ = ARCHITECTURES["nested"]
+    model, other = build(kerasette, text), build(kerasette, text)
+    scramble(model)
+    model.save_weights(tmp_path / "w.weights.h5")
+    other.load_weights(tmp_path / "w.weights.h5")
+    assert isinstance(other.weights[0].value, standin.ndarray)
+    assert all(np.array_equal(a, b) for a, b in zip(other.get_weights(), model.get_weights(), strict=True))
+
+
 def test_older_files(tmp_path):
     """States of random generators, and the name of the root group in TensorFlow 2.13."""
     model = build(kerasette, ARCHITECTURES["sequential"][0])
@@ -187,7 +205,8 @@ def test_older_files(tmp_path):
 
 
 def dense(*units, size=4, names=()):
-    layers = [kerasette.layers.Dense(n, name=name) for n, name in zip(units, names or [None] * len(units), strict=True)]
+    pairs = zip(units, names or [None] * len(units), strict=True)
+    layers = [kerasette.layers.Dense(n, name=name) for n, name in pairs]
     return kerasette.Sequential([kerasette.Input((size,)), *layers], name="model")
 
 
@@ -199,8 +218,9 @@ def test_all_mismatches_in_one_message(tmp_path):
     with pytest.raises(LoadError) as caught:
         model.load_weights(path)
     text = str(caught.value)
-    for line in ("first/kernel: (4, 8) / (4, 9)", "first/bias: (8,) / (9,)", "second/kernel: (8, 3) / (9, 3)"):
+    for line in ("first/kernel: (4, 8) / (4, 9)", "first/bias: (8,) / (9,)"):
         assert line in text
+    assert "second/kernel: (8, 3) / (9, 3)" in text
     assert "layers/dense_2/vars/0: (3, 2) / no such layer" in text
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
 
@@ -256,7 +276,7 @@ def test_arguments(tmp_path):
     model = dense(3)
     path = tmp_path / "model.weights.h5"
     for call in (model.save_weights, model.load_weights):
-        with pytest.raises(InvalidValue, match="ends in '.weights.h5'"):
+        with pytest.raises(InvalidValue, match=r"ends in '\.weights\.h5'"):
             call(tmp_path / "w.h5")
         with pytest.raises(InvalidType, match="filepath"):
             call(3)
@@ -265,7 +285,7 @@ def test_arguments(tmp_path):
     with pytest.raises(FileNotFoundError, match="directory"):
         model.save_weights(tmp_path / "nowhere" / "w.weights.h5")
     model.save_weights(path)
-    with pytest.raises(MissingFile, match="Nearby: 'model.weights.h5'"):
+    with pytest.raises(MissingFile, match=r"Nearby: 'model\.weights\.h5'"):
         model.load_weights(tmp_path / "modell.weights.h5")
     with pytest.raises(InvalidValue, match="overwrite"):
         model.save_weights(path, overwrite=False)

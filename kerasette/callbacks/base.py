@@ -5,7 +5,7 @@ from kerasette.registry import Aliased
 
 def say(text: str) -> None:
     """Prints a line that the caller of fit asked for with `verbose`."""
-    print(text)
+    print(text)  # noqa: T201
 
 
 class Callback(metaclass=Aliased):

@@ -1,5 +1,8 @@
 """History: what every epoch reported."""
 
+import html
+import numbers
+
 from kerasette.callbacks.base import Callback
 
 
@@ -23,6 +26,11 @@ class History(Callback):
 
     def _repr_html_(self):
         rows = "".join(
-            f"<tr><td>{name}</td><td>{values[-1]:.6g}</td></tr>" for name, values in self.history.items()
+            f"<tr><td>{html.escape(name)}</td><td>{_short(values[-1])}</td></tr>"
+            for name, values in self.history.items()
         )
         return f"<table><tr><th>after {len(self.epoch)} epochs</th><th></th></tr>{rows}</table>"
+
+
+def _short(value) -> str:
+    return f"{value:.6g}" if isinstance(value, numbers.Real) else html.escape(str(value))

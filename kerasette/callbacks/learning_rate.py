@@ -1,5 +1,7 @@
 """Callbacks that change the learning rate: LearningRateScheduler and ReduceLROnPlateau."""
 
+import inspect
+
 from kerasette.callbacks.base import Callback, say
 from kerasette.callbacks.monitor import Monitor
 from kerasette.errors import positive_int, type_error, value_error
@@ -19,25 +21,36 @@ class LearningRateScheduler(Callback):
             raise type_error(f"LearningRateScheduler: schedule is a function, got {type(schedule).__name__}.")
         self.schedule = schedule
         self.verbose = verbose
+        self._takes_rate = _takes_two(schedule)  # the older form takes the epoch alone
 
     def on_epoch_begin(self, epoch, logs=None):
         optimizer = self.model.optimizer
+        arguments = (epoch, optimizer.learning_rate) if self._takes_rate else (epoch,)
+        rate = self.schedule(*arguments)
         try:
-            rate = self.schedule(epoch, optimizer.learning_rate)
-        except TypeError:
-            rate = self.schedule(epoch)  # the older form takes the epoch alone
-        try:
-            optimizer.learning_rate = float(rate)
+            rate = float(rate)
         except (TypeError, ValueError) as problem:
             raise type_error(
                 f"LearningRateScheduler: the schedule must return a number, got {rate!r}."
             ) from problem
+        optimizer.learning_rate = rate
         if self.verbose:
             say(f"Epoch {epoch + 1}: learning rate {optimizer.learning_rate}.")
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
             logs["learning_rate"] = self.model.optimizer.learning_rate
+
+
+def _takes_two(function) -> bool:
+    """Tells whether `function` can be called with two arguments; True where Python can't say."""
+    try:
+        inspect.signature(function).bind(0, 0.0)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
 
 
 class ReduceLROnPlateau(Monitor):

@@ -14,7 +14,7 @@ class ModelCheckpoint(Monitor):
         filepath: ends with ".weights.h5"; may hold fields: "w-{epoch:02d}-{val_loss:.3f}.weights.h5".
         monitor, mode: what is watched for `save_best_only`, see Monitor.
         verbose: 1 prints a line for each file.
-        save_best_only: whether only improvements are written.
+        save_best_only: whether only improvements are written; without the number in the logs each is.
         save_weights_only: must be True: whole-model files are not written yet.
         save_freq: "epoch", or a number of batches.
         initial_value_threshold: value that has to be improved on first.
@@ -57,8 +57,8 @@ class ModelCheckpoint(Monitor):
         self._batches = 0
 
     def on_train_begin(self, logs=None):
-        folder = os.path.dirname(self.filepath) or "."
-        if "{" not in folder and not os.path.isdir(folder):
+        folder = os.path.dirname(self.filepath.split("{", maxsplit=1)[0]) or "."
+        if not os.path.isdir(folder):
             raise MissingFile(
                 f"ModelCheckpoint: the directory '{folder}' doesn't exist. Make it before training."
             )
@@ -76,18 +76,19 @@ class ModelCheckpoint(Monitor):
             self._save(logs, {})
 
     def _save(self, logs, fields):
-        if self.save_best_only:
-            value = self.value_in(logs)
-            if value is None or not self.improves(value, self.best):
+        value = self.value_in(logs) if self.save_best_only else None
+        if value is not None:  # without a number to go by, rather one file too many
+            if not self.improves(value, self.best):
                 return
             self.best = value
         try:
             path = self.filepath.format(epoch=self._epoch + 1, **fields, **(logs or {}))
         except KeyError as problem:
             raise value_error(
-                f"ModelCheckpoint: the filepath '{self.filepath}' names {problem}, which training doesn't report.",
+                f"ModelCheckpoint: '{self.filepath}' names {problem}, which training doesn't report.",
                 f"Known: epoch, {', '.join(logs or {})}.",
             ) from problem
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # folders named after epochs or numbers
         self.model.save_weights(path)
         if self.verbose:
             say(f"Epoch {self._epoch + 1}: weights written to {path}.")

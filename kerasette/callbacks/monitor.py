@@ -6,7 +6,10 @@ import warnings
 from kerasette.callbacks.base import Callback
 from kerasette.errors import hint, one_of
 
-_HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "true_")
+_HIGHER_IS_BETTER = (
+    *("acc", "auc", "precision", "recall", "sensitivity", "specificity", "f1", "fbeta", "r2"),
+    *("iou", "io_u", "similarity", "correlation", "true_"),
+)
 
 
 class Monitor(Callback):

@@ -1,5 +1,6 @@
 """What fit, evaluate and predict show while they run: a bar (tqdm), or a line an epoch."""
 
+import numbers
 import time
 
 from kerasette.callbacks.base import Callback, say
@@ -10,7 +11,7 @@ REFRESH = 0.1  # seconds between two looks at the numbers
 def as_text(logs: dict) -> str:
     """Returns "loss: 0.1234 - accuracy: 0.9500"; values that are no single number are left out."""
     return " - ".join(
-        f"{name}: {value:.4g}" for name, value in logs.items() if isinstance(value, (int, float))
+        f"{name}: {value:.4g}" for name, value in logs.items() if isinstance(value, numbers.Real)
     )
 
 
@@ -48,11 +49,11 @@ class ProgressBar(Callback):
         self._step(logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        numbers = as_text(logs())
+        text = as_text(logs())
         if self.verbose == 2:
             seconds = time.perf_counter() - self._began
-            say(f"Epoch {epoch + 1}/{self.params.get('epochs', '?')} - {seconds:.1f} s - {numbers}")
-        self._close(numbers)
+            say(f"Epoch {epoch + 1}/{self.params.get('epochs', '?')} - {seconds:.1f} s - {text}")
+        self._close(text)
 
     def on_test_begin(self, logs=None):
         if not self._training:
@@ -99,11 +100,11 @@ class ProgressBar(Callback):
             self._bar.update(self._pending)
             self._pending = 0
 
-    def _close(self, numbers=""):
+    def _close(self, text=""):
         if self._bar is None:
             return
         self._bar.update(self._pending)
-        if numbers:
-            self._bar.set_postfix_str(numbers)
+        if text:
+            self._bar.set_postfix_str(text)
         self._bar.close()
         self._bar = None

@@ -5,11 +5,13 @@ import math
 import os
 
 from kerasette.callbacks.base import Callback, say
-from kerasette.errors import MissingFile, unknown_argument
+from kerasette.errors import KerasetteError, MissingFile, type_error, unknown_argument
 
 
 class CSVLogger(Callback):
     """Writes one line of numbers an epoch to a CSV file, and flushes it.
+
+    The columns are "epoch" and the names in alphabetic order; what an epoch doesn't report is "NA".
 
     Args:
         filename: path of the file.
@@ -41,9 +43,9 @@ class CSVLogger(Callback):
         logs = logs or {}
         writer = csv.writer(self._file, delimiter=self.separator)
         if self._columns is None:
-            self._columns = ["epoch", *logs]
+            self._columns = ["epoch", *_columns_of(logs)]
             writer.writerow(self._columns)
-        writer.writerow([epoch, *(logs.get(name, "NA") for name in self._columns[1:])])
+        writer.writerow([epoch, *(_cell(logs.get(name, "NA")) for name in self._columns[1:])])
         self._file.flush()
 
     def on_train_end(self, logs=None):
@@ -52,28 +54,84 @@ class CSVLogger(Callback):
         self._file = self._columns = None
 
 
+def _columns_of(logs):
+    """Returns the names in order; validation may come later, so its columns are always there."""
+    names = sorted(logs)
+    if any(name.startswith("val_") for name in names):
+        return names
+    return [*names, *(f"val_{name}" for name in names)]
+
+
+def _cell(value):
+    """Returns a number as it is, and several as "[1, 2]" within quotation marks."""
+    if isinstance(value, str) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0:
+        return value
+    return f'"[{", ".join(map(str, value))}]"'
+
+
 class LambdaCallback(Callback):
     """Calls the functions that it was given: `LambdaCallback(on_epoch_end=lambda epoch, logs: ...)`.
 
     Args:
-        hooks: any hook of Callback by name, each a function with the hook's arguments.
+        on_epoch_begin, on_epoch_end: functions of (epoch, logs), or None.
+        on_train_begin, on_train_end: functions of (logs).
+        on_train_batch_begin, on_train_batch_end: functions of (batch, logs).
+        hooks: any other hook of Callback by name, with the hook's arguments.
+
+    Raises:
+        InvalidType: for a name that is no hook, and for what can't be called.
     """
 
-    def __init__(self, **hooks):
+    def __init__(
+        self,
+        on_epoch_begin=None,
+        on_epoch_end=None,
+        on_train_begin=None,
+        on_train_end=None,
+        on_train_batch_begin=None,
+        on_train_batch_end=None,
+        **hooks,
+    ):
         super().__init__()
+        hooks |= {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+        }
         known = [name for name in dir(Callback) if name.startswith("on_")]
         for name, function in hooks.items():
             if name not in known:
                 raise unknown_argument("LambdaCallback", name, known)
-            if function is not None:
-                setattr(self, name, function)
+            if function is None:
+                continue
+            if not callable(function):
+                raise type_error(f"LambdaCallback: {name} is a function, got {type(function).__name__}.")
+            setattr(self, name, function)
 
 
 class TerminateOnNaN(Callback):
-    """Ends training when the loss is NaN or infinite."""
+    """Ends training when the loss is NaN or infinite.
+
+    Args:
+        raise_error: whether fit raises RuntimeError then, instead of ending as usual.
+    """
+
+    def __init__(self, raise_error: bool = False):
+        super().__init__()
+        self.raise_error = raise_error
 
     def on_train_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss):
-            say(f"Batch {batch}: the loss is {loss}; training ends.")
-            self.model.stop_training = True
+        if loss is None or math.isfinite(loss):
+            return
+        if self.raise_error:
+            raise NotFinite(f"Batch {batch}: the loss is {loss}. Try a smaller learning rate.")
+        say(f"Batch {batch}: the loss is {loss}; training ends.")
+        self.model.stop_training = True
+
+
+class NotFinite(KerasetteError, RuntimeError):
+    """The loss is NaN or infinite, and TerminateOnNaN was asked to raise."""

@@ -149,7 +149,8 @@ class Executor:
         """Returns, last step first: (index, backward, ctx, w, dw, target, sources, sums).
 
         A parameter's first gradient is written straight into the run's vector. Where a layer stands in
-        several nodes, the later ones write beside it and `sums` says what is added to what.
+        several nodes, the later ones write beside it and `sums` says what is added to what. Parameters
+        that no loss reaches are kept in `_unreached`.
         """
         home = {}
         for run, gradient in zip(runs, self.gradients, strict=True):
@@ -180,6 +181,7 @@ class Executor:
             plans.append(
                 (step.index, step.operation.backward, ctx, weights[step.layer], dw, target, source, sums)
             )
+        self._unreached = [view for parameter, view in home.items() if parameter not in written]
         return plans
 
     def backward(self, douts):
@@ -191,6 +193,8 @@ class Executor:
         Returns:
             The gradients with respect to the model's inputs, None where the plan doesn't want them.
         """
+        for view in self._unreached:  # penalties and optimizers write on gradients
+            view.fill(0)
         grads = [None] * len(self.plan.shapes)
         for slot, dout in zip(self.plan.outputs, douts, strict=True):
             self._add(grads, slot, dout)

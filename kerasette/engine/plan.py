@@ -125,7 +125,6 @@ class Plan:
             step.index = index
         graded = [True] * len(self.outputs) if graded is None else graded
         self._mark_gradients([s for s, on in zip(self.outputs, graded, strict=True) if on], input_gradients)
-        self.couples_batch = any(step.operation.couples_batch for step in self.steps)
         self.layers = list(dict.fromkeys(step.layer for step in self.steps))
         self._sample_bytes = 4 * sum(math.prod(n or 1 for n in shape) for shape in self.shapes)
 
@@ -207,13 +206,22 @@ class Plan:
 
     # ------------------------------------------------------------ the cut
 
+    def keeps_whole(self, training: bool) -> bool:
+        """Tells whether a batch must stay in one piece: samples look at one another, or a random layer
+        draws for lengths that only the batch itself shows."""
+        for step in self.steps:
+            mode = training if step.training is None else step.training
+            if mode and step.operation.couples_batch:
+                return True
+            if mode and step.operation.draw is not None and any(None in self.shapes[s] for s in step.sources):
+                return True
+        return False
+
     def micro_batch(self, rows: int, parameter_bytes: int) -> int:
-        """Returns how many rows one micro-batch has when the batch has `rows`.
+        """Returns how many rows one micro-batch may have when the batch has `rows`.
 
         It depends on shapes alone, so results don't depend on the number of workers. Each micro-batch
         costs one more pass over the gradient, so it has to carry more activations than parameters.
         """
-        if self.couples_batch:
-            return rows
         budget = max(CACHE_BYTES, parameter_bytes)
         return min(rows, max(LEAST_ROWS, budget // max(1, self._sample_bytes)))

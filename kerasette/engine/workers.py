@@ -8,6 +8,7 @@ import os
 import threading
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -137,8 +138,8 @@ class Engine:
         self._total = None  # the sum of gradients, where there is more than one micro-batch
         self.gradients = self._main.gradients
         self._parameter_bytes = sum(run.theta.nbytes for run in self.runs)
-        self._couples = any(head is not None and head.loss.couples_batch for head in self.heads)
-        self._sizes = {}  # rows -> list of (start, stop)
+        self._loss_couples = any(head is not None and head.loss.couples_batch for head in self.heads)
+        self._cuts = {}  # (rows, training) -> list of (start, stop)
         self._penalties = self._find_penalties()
 
     def _executor(self):
@@ -146,19 +147,20 @@ class Engine:
 
     # ------------------------------------------------------------ the cut
 
-    def cuts(self, rows: int) -> list[tuple[int, int]]:
+    def cuts(self, rows: int, training: bool) -> list[tuple[int, int]]:
         """Returns the micro-batches of a batch of `rows`: (start, stop) each, nearly equal in size."""
-        cuts = self._sizes.get(rows)
+        cuts = self._cuts.get((rows, training))
         if cuts is None:
-            most = rows if self._couples else self.plan.micro_batch(rows, self._parameter_bytes)
+            whole = self._loss_couples or self.plan.keeps_whole(training)
+            most = rows if whole else self.plan.micro_batch(rows, self._parameter_bytes)
             count = max(1, -(-rows // max(1, most)))
             ends = [rows * k // count for k in range(count + 1)]
-            cuts = self._sizes[rows] = list(zip(ends, ends[1:], strict=False))
+            cuts = self._cuts[rows, training] = list(pairwise(ends))
         return cuts
 
-    def session(self, rows: int):
+    def session(self, rows: int, training: bool = False):
         """Returns the context in which batches of `rows` run: BLAS in one thread where workers are used."""
-        return single_threaded_blas() if len(self.cuts(rows)) > 1 else _NOTHING
+        return single_threaded_blas() if len(self.cuts(rows, training)) > 1 else _NOTHING
 
     # ------------------------------------------------------------ one batch
 
@@ -178,7 +180,7 @@ class Engine:
             activities, and the output arrays (valid until the next call; probabilities where fused).
         """
         rows = len(xs[0])
-        cuts = self.cuts(rows)
+        cuts = self.cuts(rows, training)
         scales = [h and h.scale(rows, y, w) for h, y, w in zip(self.heads, ys, ws, strict=True)]
         batch = _Batch(xs, ys, ws, scales, rows, training, backward, step)
         if len(cuts) > 1:
@@ -270,7 +272,7 @@ class Engine:
     def predict(self, xs):
         """Returns the outputs for the arrays `xs` as new arrays on the host."""
         _, _, outs = self.run(xs)
-        if len(self.cuts(len(xs[0]))) > 1 or self.xp is not np:
+        if len(self.cuts(len(xs[0]), False)) > 1 or self.xp is not np:
             return [to_numpy(out) for out in outs]  # these are no buffers of an executor
         return [out.copy() for out in outs]
 

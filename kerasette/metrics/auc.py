@@ -74,8 +74,9 @@ class AUC(Decisions):
         positive, y_pred, weights = self._inputs(y_true, y_pred, sample_weight)
         if not self.multi_label:
             if self.label_weights is not None:
-                weights = weights * xp_of(weights).asarray(np.asarray(self.label_weights, dtype="float64"))
-            positive, y_pred, weights = (a.reshape(-1) for a in (positive, y_pred, weights))
+                weights = self._label_weights(y_pred) * (1.0 if weights is None else weights)
+            arrays = positive, y_pred, weights
+            positive, y_pred, weights = (None if array is None else array.reshape(-1) for array in arrays)
         elif y_pred.ndim != 2 or self.num_labels not in (None, y_pred.shape[1]):
             labels = "labels" if self.num_labels is None else self.num_labels
             raise value_error(
@@ -85,6 +86,15 @@ class AUC(Decisions):
             for variable in self._variables:
                 variable.shape = (len(self._limits), y_pred.shape[1])
         self._add(positive, y_pred, weights)
+
+    def _label_weights(self, y_pred):
+        """Returns the weight of each column in the shape of the predictions."""
+        xp = xp_of(y_pred)
+        weights = self._tables.get(("labels", xp.__name__))
+        if weights is None:
+            weights = xp.asarray(np.asarray(self.label_weights, dtype="float64"))
+            self._tables["labels", xp.__name__] = weights
+        return xp.broadcast_to(weights, y_pred.shape)
 
     def result(self):
         """Returns the area, or the (weighted) mean of those of all columns."""

@@ -49,7 +49,7 @@ class Decisions(Metric):
         self._limits = limits
         self._even = even
         self._with_zero = limits[0] < 0  # whether a prediction of 0 is above the first threshold
-        self._tables = {}  # (module's name, type) -> the thresholds as an array there
+        self._tables = {}  # name of a module -> the thresholds as an array there
         for case in self.cases:
             setattr(self, case, self.add_variable((len(limits),), name=case))
 
@@ -61,11 +61,11 @@ class Decisions(Metric):
             y_pred: predictions in the shape of `y_true`.
             sample_weight: one a sample, or one a prediction.
         """
-        positive, y_pred, weights = self._inputs(y_true, y_pred, sample_weight)
-        self._add(positive.reshape(-1), y_pred.reshape(-1), weights.reshape(-1))
+        arrays = self._inputs(y_true, y_pred, sample_weight)
+        self._add(*(None if array is None else array.reshape(-1) for array in arrays))
 
     def _inputs(self, y_true, y_pred, weights):
-        """Returns labels (bool), predictions and weights (float64), all of one shape."""
+        """Returns labels (bool), predictions and weights (float64, or None), all of one shape."""
         y_true, y_pred = as_pair(y_true, y_pred)
         same_shapes(y_true, y_pred, self.name)
         xp = xp_of(y_pred)
@@ -78,61 +78,71 @@ class Decisions(Metric):
                 raise value_error(f"{self.name}: class_id needs predictions (n, c), got {y_pred.shape}.")
             positive, y_pred = (a[..., self.class_id : self.class_id + 1] for a in (positive, y_pred))
         if weights is None:
-            return positive, y_pred, xp.ones(y_pred.shape, "float64")
+            return positive, y_pred, None
         weights = spread(weights_like(y_pred, weights), y_pred.shape, self.name).astype("float64")
         return positive, y_pred, xp.broadcast_to(weights, y_pred.shape)
 
     def _add(self, positive, y_pred, weights):
-        """Adds labels, predictions and weights, (n,) or (n, labels)."""
-        right, wrong = weights * positive, weights * ~positive
-        count = self._buckets if self._even else self._compare
-        true, false = count(y_pred, right), count(y_pred, wrong)
-        sums = {"true_positives": true, "false_positives": false}
-        if "true_negatives" in self.cases:
-            sums["true_negatives"] = wrong.sum(axis=0) - false
+        """Adds labels, predictions and weights (or None), (n,) or (n, labels)."""
+        right = positive.astype("float64") if weights is None else positive * weights
+        above = self._buckets(y_pred) if self._even else self._compare(y_pred)
+        true = above(right)
+        sums = {"true_positives": true}
         if "false_negatives" in self.cases:
             sums["false_negatives"] = right.sum(axis=0) - true
+        if "false_positives" in self.cases or "true_negatives" in self.cases:
+            wrong = (1.0 if weights is None else weights) - right
+            sums["false_positives"] = false = above(wrong)
+            sums["true_negatives"] = wrong.sum(axis=0) - false
         for case in self.cases:
             variable = getattr(self, case)
             variable.value = variable.value + sums[case]
 
-    def _compare(self, y_pred, weights):
-        """Returns the sum of weights of predictions above each threshold, (T,) or (T, labels)."""
+    def _compare(self, y_pred):
+        """Returns a function: the sum of weights of predictions above each threshold, (T,) or (T, labels)."""
         xp = xp_of(y_pred)
-        key = xp.__name__, y_pred.dtype.name
-        if key not in self._tables:
-            self._tables[key] = xp.asarray(np.asarray(self._limits, dtype=self.dtype))
-        limits = self._tables[key].reshape((-1,) + (1,) * y_pred.ndim)
+        limits = self._tables.get(xp.__name__)
+        if limits is None:
+            limits = self._tables[xp.__name__] = xp.asarray(np.asarray(self._limits, dtype=self.dtype))
+        limits = limits.reshape((-1,) + (1,) * y_pred.ndim)
         step = max(1, CHUNK // (len(self._limits) * max(1, y_pred[:1].size)))
-        total = 0.0
-        for start in range(0, len(y_pred), step):
-            part = slice(start, start + step)
-            total = total + ((y_pred[part] > limits) * weights[part]).sum(axis=1)
-        return total
 
-    def _buckets(self, y_pred, weights):
+        def above(weights):
+            total = 0.0
+            for start in range(0, len(y_pred), step):
+                part = slice(start, start + step)
+                total = total + ((y_pred[part] > limits) * weights[part]).sum(axis=1)
+            return total
+
+        return above
+
+    def _buckets(self, y_pred):
         """Returns what `_compare` does, for even thresholds: each weight is added to its interval."""
         xp, count = xp_of(y_pred), len(self._limits)
         inside = xp.fmin(xp.fmax(y_pred, 0.0), 1.0)  # fmax also makes 0 of NaN
         place = xp.ceil(inside * float(count - 1)).astype("int64")  # 0: above no threshold
         if self._with_zero:
             place = xp.maximum(place, 1)
-        labels = weights.shape[1] if weights.ndim == 2 else 1
-        if weights.ndim == 2:
-            place = place * labels + xp.arange(labels)
-        sums = xp.zeros((count + 1) * labels)
-        xp.add.at(sums, place.reshape(-1), weights.reshape(-1))
-        above = sums.reshape((count + 1, *weights.shape[1:]))[::-1].cumsum(axis=0)[::-1]
-        return above[1:]
+        labels = y_pred.shape[1:]
+        if labels:
+            place = place * labels[0] + xp.arange(labels[0])
+        place = place.reshape(-1)
+
+        def above(weights):
+            sums = xp.zeros(((count + 1) * (labels[0] if labels else 1),))
+            xp.add.at(sums, place, weights.reshape(-1))
+            return sums.reshape((count + 1, *labels))[::-1].cumsum(axis=0)[::-1][1:]
+
+        return above
 
     def _counts(self):
         """Returns the four cases (those that are counted) as host arrays."""
         return [variable.numpy() for variable in self._variables]
 
 
-def single(values):
-    """Returns a float for one threshold, else the array."""
-    return float(values[0]) if len(values) == 1 else values
+def single(values, dtype):
+    """Returns a float for one threshold, else the array in `dtype`."""
+    return float(values[0]) if len(values) == 1 else values.astype(dtype)
 
 
 class _Count(Decisions):
@@ -146,7 +156,7 @@ class _Count(Decisions):
 
     def result(self):
         """Returns the (weighted) number of cases: a float, or an array with one for each threshold."""
-        return single(self._counts()[0].astype(self.dtype))
+        return single(self._counts()[0], self.dtype)
 
 
 @register("metric")
@@ -201,7 +211,7 @@ class _Share(Decisions):
     def result(self):
         """Returns the share, 0 where there are no cases: a float, or an array with one for each threshold."""
         right, error = self._counts()
-        return single(divide(right, right + error).astype(self.dtype))
+        return single(divide(right, right + error), self.dtype)
 
 
 @register("metric")
@@ -248,8 +258,7 @@ class _Best(Decisions):
         self._set_thresholds(limits, several)
 
     def _largest(self, given, wanted):
-        reached = wanted[given.astype(self.dtype) >= self._least]
-        return float(reached.max(initial=0.0))
+        return float(np.where(given.astype(self.dtype) >= self._least, wanted, 0.0).max())
 
     def _rates(self):
         """Returns recall, specificity and precision at all thresholds."""

@@ -118,9 +118,7 @@ class MeanIoU(IoU):
         axis=-1,
     ):
         targets = range(positive_int(type(self).__name__, "num_classes", num_classes))
-        super().__init__(
-            num_classes, targets, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis
-        )
+        super().__init__(num_classes, targets, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
 
 @register("metric")
@@ -137,16 +135,12 @@ class OneHotIoU(IoU):
         sparse_y_pred=False,
         axis=-1,
     ):
-        super().__init__(
-            num_classes, target_class_ids, name, dtype, ignore_class, False, sparse_y_pred, axis
-        )
+        super().__init__(num_classes, target_class_ids, name, dtype, ignore_class, False, sparse_y_pred, axis)
 
 
 @register("metric")
 class OneHotMeanIoU(MeanIoU):
     """The mean of all classes' IoU, for targets with one column a class; arguments as in `IoU`."""
 
-    def __init__(
-        self, num_classes, name=None, dtype=None, ignore_class=None, sparse_y_pred=False, axis=-1
-    ):
+    def __init__(self, num_classes, name=None, dtype=None, ignore_class=None, sparse_y_pred=False, axis=-1):
         super().__init__(num_classes, name, dtype, ignore_class, False, sparse_y_pred, axis)

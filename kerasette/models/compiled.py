@@ -78,6 +78,8 @@ class Compiled:
         self._engine = None
         if self.built:
             self._make_engine()
+        else:
+            compiling.check_names(loss, metrics, weighted_metrics)
         return self
 
     def _make_engine(self):

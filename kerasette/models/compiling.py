@@ -58,6 +58,15 @@ def losses_of(loss, output_names):
     return [losses.get(one) for one in per_output(loss, output_names, "loss")]
 
 
+def check_names(loss, *metric_lists):
+    """Raises InvalidValue for a loss or metric that doesn't exist, before the outputs are known."""
+    if not isinstance(loss, dict):
+        losses_of(loss, ["output"])
+    for value in metric_lists:
+        if not isinstance(value, dict):
+            metrics_of(value, ["output"], "metrics")
+
+
 def weights_of(loss_weights, output_names):
     """Returns the factor of each output's loss."""
     if isinstance(loss_weights, (int, float)):

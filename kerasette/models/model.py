@@ -11,9 +11,13 @@ from kerasette.registry import register
 
 def _upper_floor(name):
     """Returns a module that wraps models: the one way up, taken only when it is asked for."""
-    from kerasette import plotting, saving  # lazy
+    if name == "saving":
+        from kerasette import saving  # lazy
 
-    return {"saving": saving, "plotting": plotting}[name]
+        return saving
+    from kerasette import plotting  # lazy
+
+    return plotting
 
 
 @register("layer", "Functional")
@@ -39,7 +43,12 @@ class Model(Trainer, Layer):
     kind = "layer"
     inputs_wanted = None
 
-    def __init__(self, inputs, outputs, name: str | None = None, trainable: bool = True):
+    def __init__(self, inputs=None, outputs=None, name: str | None = None, trainable: bool = True):
+        if inputs is None or outputs is None:
+            raise type_error(
+                f"{type(self).__name__} needs inputs and outputs: Model(x, layer(x)).",
+                "Models that are written as a class with call() are not supported.",
+            )
         super().__init__(name=auto_name("functional") if name is None else name, trainable=True)
         self._trainer_state()
         self._describe(inputs, outputs)

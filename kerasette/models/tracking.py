@@ -84,6 +84,8 @@ class MetricSet:
                 short = _own_name(metric.name, use_weights, taken)
                 full = f"{name}_{short}" if len(names_) > 1 else short
                 self.entries.append((full, metric, k, use_weights))
+        if len(names_) > 1:  # the order of Keras's evaluate()
+            self.entries.sort(key=lambda entry: entry[0])
 
     def update(self, ys, predictions, ws):
         """Adds a batch."""

@@ -106,7 +106,7 @@ class Trainer(Compiled):
         )
         self.stop_training = False
         self.history = history
-        with Interrupt() as interrupt, self._engine.session(batches.batch_size or 32):
+        with Interrupt() as interrupt, self._engine.session(batches.batch_size or 32, training=True):
             self._run_epochs(
                 batches, validation, validation_freq, listeners, range(initial_epoch, epochs), interrupt
             )
@@ -321,7 +321,7 @@ class Trainer(Compiled):
             who=who,
         )
         self._reset()
-        with self._engine.session(batches.rows):
+        with self._engine.session(batches.rows, training=step == self._train_step):
             for xs, ys, ws in batches.epoch(None):
                 step(xs, ys, ws)
         results = self._logs()

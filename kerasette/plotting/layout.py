@@ -38,6 +38,8 @@ def place(sizes, arrows) -> Layout:
 
     The boxes stand in topological order: each arrow leads to a later one.
     """
+    if not sizes:
+        return Layout([], [], (0.0, 0.0))
     grid = _Grid(sizes, arrows)
     _order(grid)
     across = _positions(grid)
@@ -53,7 +55,7 @@ class _Grid:
     def __init__(self, sizes, arrows):
         self.sizes, self.arrows = sizes, arrows
         self.rank = _ranks(len(sizes), arrows)
-        self.ranks = [[] for _ in range(max(self.rank, default=-1) + 1)]
+        self.ranks = [[] for _ in range(max(self.rank) + 1)]
         self.breadth = [size[0] for size in sizes]
         self.level = list(self.rank)
         for box, rank in enumerate(self.rank):
@@ -197,7 +199,7 @@ def _finish(grid, across):
     depths = [
         max((grid.sizes[i][1] for i in rank if not grid.is_point(i)), default=0.0) for rank in grid.ranks
     ]
-    breadth = max(across, default=0.0) - min(across, default=0.0) + max(grid.breadth, default=0.0)
+    breadth = max(across) - min(across) + max(grid.breadth)
     tops, columns = _fold(depths, [_gap(grid, rank, across) for rank in grid.ranks], breadth)
     across, gutters = _columns(grid, across, columns)
     folds = {}  # (number of a fold, item before it) -> how many others pass there already
@@ -219,7 +221,7 @@ def _finish(grid, across):
         return points
 
     centers = [(across[box], tops[rank] + depths[rank] / 2) for box, rank in enumerate(grid.rank)]
-    deepest = max((top + depth for top, depth in zip(tops, depths, strict=True)), default=0.0)
+    deepest = max((top + depth for top, depth in zip(tops, depths, strict=True)))
     return Layout(
         centers,
         [passed(*arrow) for arrow in grid.arrows],
@@ -229,7 +231,7 @@ def _finish(grid, across):
 
 def _columns(grid, across, columns):
     """Returns the positions with each column of ranks beside the one before, and the gaps behind them."""
-    ends = [[float("inf"), float("-inf")] for _ in range(max(columns, default=0) + 1)]
+    ends = [[float("inf"), float("-inf")] for _ in range(max(columns) + 1)]
     for item, rank in enumerate(grid.level):
         end = ends[columns[rank]]
         end[0] = min(end[0], across[item] - grid.breadth[item] / 2)

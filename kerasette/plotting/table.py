@@ -168,18 +168,25 @@ def _widths(heads, lines, line_length, positions):
         positive_int("summary", "line_length", line_length, minimum=(NARROWEST + 3) * len(heads) + 1)
     if positions is not None:
         return _from_positions(positions, len(heads), line_length or WIDEST)
-    widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
+    columns = list(zip(heads, *lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
     wanted = line_length or min(WIDEST, max(80, shutil.get_terminal_size((80, 24)).columns))
     spare = wanted - (sum(widths) + 3 * len(widths) + 1)
-    while spare < 0:
-        widest = max(range(len(widths)), key=widths.__getitem__)
-        cut = min(-spare, max(1, widths[widest] - sorted(widths)[-2]))
-        widths[widest] -= cut
-        spare += cut
+    words = [max(map(_longest_word, column)) for column in columns]
+    while spare < 0:  # cut where whole words still fit, as long as there is such a column
+        loose = [k for k, width in enumerate(widths) if width > words[k]] or range(len(widths))
+        widths[max(loose, key=widths.__getitem__)] -= 1
+        spare += 1
     if line_length is not None:
         widths = [width + spare // len(widths) for width in widths]
         widths[0] += spare % len(widths)
     return widths
+
+
+def _longest_word(cell):
+    """Returns the width that a cell needs for its words to stay whole; later ones may be set in."""
+    first, *others = cell.lstrip(" └").split(" ")
+    return max(len(cell) - len(cell.lstrip(" └")) + len(first), *(len(word) + 2 for word in others), 0)
 
 
 def _from_positions(positions, columns, line_length):

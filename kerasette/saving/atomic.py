@@ -7,17 +7,13 @@ import shutil
 import stat
 import threading
 
-from kerasette.errors import KerasetteError, MissingFile, shorten, value_error
+from kerasette.errors import MissingFile, SaveError, shorten, value_error
 
 BLOCK = 1 << 20  # bytes a write
 SPARE = 1 << 16  # bytes that must stay free on the disk
 
 _lock = threading.Lock()
 _busy: set[str] = set()  # temporary files that this process is writing now
-
-
-class SaveError(KerasetteError, OSError):
-    """A file that can't be written; what stood there before is as it was."""
 
 
 def save_error(code: int, *sentences: str) -> SaveError:
@@ -36,14 +32,16 @@ def check_target(path: str, overwrite: bool = True) -> str:
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
         raise MissingFile(
-            errno.ENOENT, f"The directory doesn't exist, so nothing can be saved there: '{directory}'. Make it first."
+            f"The directory '{directory}' doesn't exist, so nothing is saved there. Make it first."
         )
     if not os.path.lexists(path):
         return path
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise value_error(f"'{path}' is no regular file, so it isn't replaced.", "Choose another name.")
     if not overwrite:
-        raise value_error(f"'{path}' exists and overwrite is False.", "Choose another name, or pass overwrite=True.")
+        raise value_error(
+            f"'{path}' exists and overwrite is False.", "Choose another name, or pass overwrite=True."
+        )
     return path
 
 

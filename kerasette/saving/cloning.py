@@ -6,7 +6,9 @@ from kerasette.layers import Input, InputLayer, Layer
 from kerasette.models import Model, Sequential
 
 
-def clone_model(model: Model, input_tensors=None, clone_function=None, call_function=None, recursive: bool = False):
+def clone_model(
+    model: Model, input_tensors=None, clone_function=None, call_function=None, recursive: bool = False
+):
     """Returns a model of the same structure with layers and weights of its own.
 
     Args:
@@ -42,7 +44,9 @@ def _maker(clone_function, call_function, recursive):
             return type(layer).from_config(layer.get_config())
         copy = clone_function(layer)
         if not isinstance(copy, Layer):
-            raise type_error(f"clone_model: clone_function returned a {type(copy).__name__} for '{layer.name}'.")
+            raise type_error(
+                f"clone_model: clone_function returned a {type(copy).__name__} for '{layer.name}'."
+            )
         return copy
 
     return make
@@ -53,10 +57,14 @@ def _given(model, tensors):
         return None
     tensors = list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
     if not all(isinstance(tensor, SymbolicTensor) for tensor in tensors):
-        raise type_error("clone_model: input_tensors are symbolic tensors, made by Input or by calling layers.")
+        raise type_error(
+            "clone_model: input_tensors are symbolic tensors, made by Input or by calling layers."
+        )
     wanted = 1 if isinstance(model, Sequential) else len(model.inputs)
     if len(tensors) != wanted:
-        raise value_error(f"clone_model: {model.name} has {wanted} input(s), got {len(tensors)} input_tensors.")
+        raise value_error(
+            f"clone_model: {model.name} has {wanted} input(s), got {len(tensors)} input_tensors."
+        )
     return tensors
 
 

@@ -39,7 +39,8 @@ def model_from_config(config: dict, custom_objects: dict | None = None, cls: typ
         cls: Model, Sequential or a subclass with the same constructor.
 
     Raises:
-        InvalidValue: where the configuration names an unknown class, has an unknown key or doesn't fit together.
+        InvalidValue: where the configuration names an unknown class, has an unknown key or
+            doesn't fit together.
     """
     rebuilding.check_depth(config)
     with registry.CustomObjectScope(custom_objects or {}):
@@ -212,7 +213,7 @@ def _graph(model):
 
 
 def _places(graph):
-    """Returns {id(tensor): [layer's name, number of the call, number of the output]} and {operation: its nodes}.
+    """Returns {id(tensor): [layer's name, number of the call, of the output]} and {operation: its nodes}.
 
     Calls are numbered within this graph, in its order, so that equal graphs get equal numbers.
     """
@@ -252,8 +253,8 @@ def _call(operation, node, places):
     tensors = [_tensor(tensor, places) for tensor in node.inputs]
     constants = getattr(operation, "constants", None)
     if isinstance(operation, Layer):
-        single = len(tensors) == 1 and operation.inputs_wanted == 1
-        arguments = tensors if single or isinstance(operation, Model) and len(tensors) == 1 else [tensors]
+        single = len(tensors) == 1 and (operation.inputs_wanted == 1 or isinstance(operation, Model))
+        arguments = tensors if single else [tensors]
     elif constants:
         rest = iter(tensors)
         count = len(tensors) + len(constants)

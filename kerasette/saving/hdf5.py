@@ -61,7 +61,9 @@ def _store(file, path, array):
     dataset.attrs.create(inspection.CHECKSUM, inspection.checksum(array), dtype="<u4")
 
 
-def write(path: str, arrays: dict[str, np.ndarray], attributes: dict[str, dict[str, str]] | None = None) -> None:
+def write(
+    path: str, arrays: dict[str, np.ndarray], attributes: dict[str, dict[str, str]] | None = None
+) -> None:
     """Writes arrays to an HDF5 file: whole and read back, or not at all.
 
     Raises:
@@ -72,9 +74,13 @@ def write(path: str, arrays: dict[str, np.ndarray], attributes: dict[str, dict[s
     def verify(temporary):
         try:
             with reading(temporary) as stored:
-                found = {name: (item.shape, inspection.checksum(item.read())) for name, item in stored.items()}
+                found = {
+                    name: (item.shape, inspection.checksum(item.read())) for name, item in stored.items()
+                }
         except LoadError as problem:
-            raise save_error(errno.EIO, f"'{path}' wasn't saved: what was written can't be read back. {problem}") from problem
+            raise save_error(
+                errno.EIO, f"'{path}' wasn't saved: what was written can't be read back. {problem}"
+            ) from problem
         if found != wanted:
             raise save_error(errno.EIO, f"'{path}' wasn't saved: what was read back isn't what was written.")
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import errno
 import os
 import re
 import stat
@@ -50,10 +49,14 @@ def _explained(path, problem):
     text = " ".join(str(problem).split())
     ends = re.search(r"truncated file: eof = (\d+).*stored_eof = (\d+)", text)
     if ends:
-        return load_error(f"'{path}' is truncated: ends at byte {ends[1]}, {ends[2]} were written. Fetch it again.")
+        return load_error(
+            f"'{path}' is truncated: ends at byte {ends[1]}, {ends[2]} were written. Fetch it again."
+        )
     if "Fletcher32" in text or "error detected" in text:
         return load_error(f"'{path}' is damaged: a checksum doesn't fit its data. Fetch it again.")
-    return load_error(f"'{path}' can't be read as HDF5; it is damaged or truncated ({type(problem).__name__}: {text}).")
+    return load_error(
+        f"'{path}' can't be read as HDF5; it is damaged or truncated ({type(problem).__name__}: {text})."
+    )
 
 
 def checksum(array: np.ndarray) -> int:
@@ -75,7 +78,7 @@ def check_file(path: str) -> None:
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingFile(errno.ENOENT, shorten(f"There is no file '{path}'.{_nearby(path)}")) from None
+        raise MissingFile(shorten(f"There is no file '{path}'.{_nearby(path)}")) from None
     except OSError as problem:
         raise load_error(f"'{path}' can't be opened: {problem.strerror}.") from problem
     if not stat.S_ISREG(mode):
@@ -87,7 +90,9 @@ def check_file(path: str) -> None:
     except OSError as problem:
         raise load_error(f"'{path}' can't be opened: {problem.strerror}.") from problem
     if not start.startswith(SIGNATURE):
-        raise load_error(f"'{path}' is no HDF5 file: it {_look(start)}.", "Weights are saved with save_weights().")
+        raise load_error(
+            f"'{path}' is no HDF5 file: it {_look(start)}.", "Weights are saved with save_weights()."
+        )
 
 
 def _look(start):
@@ -147,7 +152,9 @@ class Stored:
             values = np.asarray(self._dataset[()])
             wanted = self._checksum()
         if wanted is not None and checksum(values) != wanted:
-            raise load_error(f"'{self._path}' is damaged: the checksum of '{self.name}' doesn't fit. Fetch it again.")
+            raise load_error(
+                f"'{self._path}' is damaged: the checksum of '{self.name}' doesn't fit. Fetch it again."
+            )
         if self._bfloat16:
             return (values.view("<u2").astype(np.uint32) << 16).view(np.float32)
         return values.astype(self.dtype, copy=False)
@@ -240,7 +247,9 @@ def _check_type(h5py, who, dataset):
 def _check_chunks(who, name, dataset, settings, nominal, extents):
     filters = [settings.get_filter(index)[0] for index in range(settings.get_nfilters())]
     if len(set(filters)) < len(filters) or not set(filters) <= set(FILTERS):
-        raise load_error(f"{who} is packed by the filters {filters}; known: {', '.join(FILTERS.values())}, once each.")
+        raise load_error(
+            f"{who} is packed by the filters {filters}; known: {', '.join(FILTERS.values())}, once each."
+        )
     chunk = dataset.dtype.itemsize
     wanted = 1
     for length, part in zip(dataset.shape, settings.get_chunk(), strict=True):

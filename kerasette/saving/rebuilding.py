@@ -4,15 +4,25 @@ import inspect
 
 from kerasette import registry
 from kerasette.backend import floatx
-from kerasette.errors import KerasetteError, value_error
+from kerasette.errors import KerasetteError, one_of, positive_int, value_error
 from kerasette.graph import SymbolicTensor
 from kerasette.layers import InputLayer, Layer
+from kerasette.layers.base import INPUT_DTYPES
 from kerasette.models import Model, Sequential
 
 TENSOR = "__keras_tensor__"
 OPERATIONS = "kerasette.ops"  # module of the operations that Keras doesn't have
 DEEPEST = 100  # lists and objects in one another
-_ENTRY = {"module", "class_name", "config", "registered_name", "build_config", "name", "inbound_nodes", "shared_object_id"}
+_ENTRY = {
+    "module",
+    "class_name",
+    "config",
+    "registered_name",
+    "build_config",
+    "name",
+    "inbound_nodes",
+    "shared_object_id",
+}
 _OUTERMOST = _ENTRY | {"compile_config", "keras_version", "backend"}
 _GRAPH = {"name", "trainable", "dtype", "layers", "input_layers", "output_layers"}
 _CHAIN = {"name", "trainable", "dtype", "layers", "build_input_shape"}
@@ -71,28 +81,42 @@ def _own_arguments(entry):
     """Returns the constructor arguments in an entry of ours or of Keras, in our words."""
     config = entry.get("config")
     if not isinstance(config, dict):
-        raise value_error(f"'{entry.get('class_name')}' needs a dictionary as config, got {type(config).__name__}.")
+        raise value_error(
+            f"'{entry.get('class_name')}' needs a dictionary as config, got {type(config).__name__}."
+        )
     config = dict(config)
     if isinstance(config.get("dtype"), dict):
         config["dtype"] = _policy(config["dtype"])
     if str(entry.get("module")).startswith("keras"):
         neutral = _NEUTRAL_INPUT if entry.get("class_name") == "InputLayer" else _NEUTRAL
         config = {key: value for key, value in config.items() if key not in neutral or value != neutral[key]}
-    if entry.get("class_name") == "InputLayer" and "batch_shape" in config:
+    if entry.get("class_name") == "InputLayer":
+        _input_arguments(config)
+    elif config.get("dtype") == floatx():
+        del config["dtype"]  # the layers' own default, which a user's layer need not take
+    return config
+
+
+def _input_arguments(config):
+    """Puts Keras's batch_shape into our words; the batch size and type are checked here."""
+    if "batch_shape" in config:
         shape = config.pop("batch_shape")
         if not isinstance(shape, (list, tuple)) or not shape:
             raise value_error(f"InputLayer: batch_shape must be a list, got {shape!r}.")
         config["batch_size"], config["shape"] = shape[0], tuple(shape[1:])
-    elif config.get("dtype") == floatx():
-        del config["dtype"]  # the layers' own default, which a user's layer need not take
-    return config
+    if config.get("batch_size") is not None:
+        positive_int("InputLayer", "batch_size", config["batch_size"])
+    if config.get("dtype") is not None:
+        one_of("InputLayer", "dtype", config["dtype"], INPUT_DTYPES)
 
 
 def _policy(dtype):
     """Returns the name of the type in a Keras dtype policy."""
     inner = dtype.get("config")
     if dtype.get("class_name") != "DTypePolicy" or not isinstance(inner, dict) or set(inner) != {"name"}:
-        raise value_error(f"The dtype policy {dtype.get('class_name')!r} isn't provided; save the model in {floatx()}.")
+        raise value_error(
+            f"The dtype policy {dtype.get('class_name')!r} isn't provided; save the model in {floatx()}."
+        )
     return inner["name"]
 
 
@@ -158,7 +182,9 @@ class _Calls:
         made = operation(entry) if _is_operation(entry) else layer(entry)
         name = entry.get("name", made.name)
         if name != made.name or name in self.operations:
-            raise value_error(f"The layer '{made.name}' stands in the file twice, or under the name {name!r}.")
+            raise value_error(
+                f"The layer '{made.name}' stands in the file twice, or under the name {name!r}."
+            )
         self.operations[name] = made
         if isinstance(made, InputLayer):
             self.outputs[name, 0] = (made.tensor(),)
@@ -188,7 +214,9 @@ class _Calls:
         stuck = next((key for key in self.entries if key not in self.outputs), None)
         if stuck is not None:
             need = sorted(missing[stuck], key=str)[0]
-            raise value_error(f"Call {stuck[1]} of '{stuck[0]}' needs call {need[1]} of '{need[0]}', which isn't there.")
+            raise value_error(
+                f"Call {stuck[1]} of '{stuck[0]}' needs call {need[1]} of '{need[0]}', which isn't there."
+            )
 
     def _call(self, key):
         made, call = self.operations[key[0]], self.entries[key]
@@ -230,7 +258,9 @@ class _Calls:
         name, number, index = _place(value)
         outputs = self.outputs.get((name, number), ())
         if index >= len(outputs):
-            raise value_error(f"The configuration names output {index} of call {number} of '{name}', which isn't there.")
+            raise value_error(
+                f"The configuration names output {index} of call {number} of '{name}', which isn't there."
+            )
         return outputs[index]
 
     def structure(self, value, key):
@@ -288,11 +318,15 @@ def operation(entry):
     config = dict(_own_arguments(entry))
     calls = _list_of(entry, "inbound_nodes")
     if len(calls) != 1 or "constants" in config:
-        raise value_error(f"The operation '{entry.get('class_name')}' needs exactly one call, got {len(calls)}.")
+        raise value_error(
+            f"The operation '{entry.get('class_name')}' needs exactly one call, got {len(calls)}."
+        )
     call = calls[0] if isinstance(calls[0], dict) else {}
     arguments = call.get("args", ())
     if call.get("kwargs") or not isinstance(arguments, (list, tuple)):
-        raise value_error(f"The operation '{entry.get('class_name')}' takes a list of arguments and no keywords.")
+        raise value_error(
+            f"The operation '{entry.get('class_name')}' takes a list of arguments and no keywords."
+        )
     if len(arguments) == 1 and isinstance(arguments[0], (list, tuple)):
         arguments = arguments[0]  # concatenate takes one list
     constants = [[k, _constant(v)] for k, v in enumerate(arguments) if not _is_tensor(v)]

@@ -1,4 +1,4 @@
-"""`.weights.h5` files in Keras 3's layout: layers/<class>_<n>/vars/<k>, by position and never by layer name."""
+"""`.weights.h5` files in Keras 3's layout, layers/<class>_<n>/vars/<k>: by position, never by layer name."""
 
 import os
 import warnings
@@ -15,7 +15,9 @@ from kerasette.saving.atomic import check_target
 ENDING = ".weights.h5"
 OLDER_ROOT = "_layer_checkpoint_dependencies"  # what TensorFlow 2.13 called the group "layers"
 # What Keras's files hold besides the weights of layers: optimizers, metrics, states of random generators.
-FOREIGN = frozenset({"optimizer", "metrics", "_metrics", "compile_metrics", "_compile_metrics", "seed_generator"})
+FOREIGN = frozenset(
+    {"optimizer", "metrics", "_metrics", "compile_metrics", "_compile_metrics", "seed_generator"}
+)
 
 
 class Place:
@@ -141,12 +143,10 @@ def load_weights(model: Model, filepath, skip_mismatch: bool = False) -> None:
 
 def _named_as_now(stored):
     """Returns {name: Stored} without optimizers and the like, with the groups' present names."""
-    named = {}
-    for name, item in stored.items():
-        parts = name.split("/")
-        if FOREIGN.isdisjoint(parts):
-            named["/".join("layers" if part == OLDER_ROOT else part for part in parts)] = item
-    return named
+    stored = {name: item for name, item in stored.items() if FOREIGN.isdisjoint(name.split("/"))}
+    if any(name.startswith("layers/") for name in stored):
+        return stored
+    return {name.replace(OLDER_ROOT, "layers"): item for name, item in stored.items()}
 
 
 def _compare(wanted: list[Place], stored):
@@ -165,7 +165,9 @@ def _compare(wanted: list[Place], stored):
                 wrong.append(f"{parameter.path}: {item.dtype} / {parameter.dtype}")
         problems += wrong
         fitting += [] if wrong else place.parameters
-    problems += [f"{name}: {item.shape} / no such layer" for name, item in stored.items() if name not in known]
+    problems += [
+        f"{name}: {item.shape} / no such layer" for name, item in stored.items() if name not in known
+    ]
     return fitting, problems
 
 
@@ -175,7 +177,7 @@ def _is_counter(parameter):
 
 
 def _castable(dtype, parameter):
-    """Tells whether numbers of the file may become the parameter's: floats to floats, whole numbers to such."""
+    """Tells whether numbers of the file may become the parameter's: floats to floats, whole to whole ones."""
     if _is_counter(parameter):
         return True
     return dtype.kind == "f" if np.dtype(parameter.dtype).kind == "f" else dtype.kind in "iu"

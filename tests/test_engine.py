@@ -1,0 +1,551 @@
+"""The engine: the cut into micro-batches, threads, exceptions, rewrites, seeds, deep graphs, Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import kerasette as k
+from kerasette import activations, layers, losses, optimizers, regularizers, utils
+from kerasette.callbacks import Callback
+from kerasette.config import set_threads
+from kerasette.engine import Plan, plan
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def small_cache(monkeypatch):
+    """Makes the engine cut batches that are small enough for a test."""
+    monkeypatch.setattr(plan, "CACHE_BYTES", 1 << 11)
+
+
+def two_headed(norm=False):
+    """Shared layers, noise of three kinds, two inputs and outputs, penalties of both sorts."""
+    utils.set_random_seed(5)
+    a, b = k.Input((6,), name="a"), k.Input((6,), name="b")
+    shared = layers.Dense(8, activation="tanh", kernel_regularizer="l2", activity_regularizer="l1")
+    x = layers.Dropout(0.3)(shared(a)) + layers.GaussianNoise(0.1)(shared(b))
+    if norm:
+        x = layers.BatchNormalization()(x)
+    x = layers.LayerNormalization()(layers.Dense(8, activation="relu", kernel_constraint="non_neg")(x))
+    one = layers.Dense(3, activation="softmax", name="one")(x)
+    two = layers.Dense(1, name="two")(layers.Dropout(0.2, noise_shape=(None, 1))(x))
+    return k.Model([a, b], [one, two])
+
+
+def numbers(rows, seed=0):
+    rng = np.random.default_rng(seed)
+    xs = [rng.normal(size=(rows, 6)).astype("float32") for _ in range(2)]
+    ys = [rng.integers(0, 3, rows), rng.normal(size=(rows, 1)).astype("float32")]
+    return xs, ys, [rng.uniform(0.1, 2.0, rows).astype("float32") for _ in range(2)]
+
+
+def trained(rows=100, workers=1, norm=False, metrics=True, steps=3):
+    """Returns (weights, results, number of micro-batches) after `steps` steps on `rows` rows."""
+    set_threads(workers)
+    model = two_headed(norm)
+    words = {"metrics": [["accuracy"], ["mae"]], "weighted_metrics": [["accuracy"], []]} if metrics else {}
+    model.compile(
+        optimizers.Adam(0.01), ["sparse_categorical_crossentropy", "mse"], loss_weights=[1.0, 0.5], **words
+    )
+    xs, ys, ws = numbers(rows)
+    results = [model.train_on_batch(xs, ys, sample_weight=ws, return_dict=True) for _ in range(steps)]
+    results.append(model.evaluate(xs, ys, batch_size=rows, verbose=0, return_dict=True))
+    return model.get_weights(), results, len(model._engine.cuts(rows))
+
+
+def same_bits(left, right):
+    return all(a.tobytes() == b.tobytes() for a, b in zip(left, right, strict=True))
+
+
+# ---------------------------------------------------------------- the cut
+
+
+@pytest.mark.parametrize("metrics", [True, False])
+@pytest.mark.parametrize("workers", [2, 3, 5])
+def test_the_number_of_workers_changes_no_bit(small_cache, workers, metrics):
+    weights, results, parts = trained(workers=1, metrics=metrics)
+    assert parts > 5
+    others, other_results, _ = trained(workers=workers, metrics=metrics)
+    assert same_bits(weights, others)
+    assert results == other_results
+
+
+def test_a_batch_in_parts_gives_what_the_whole_gives(monkeypatch):
+    whole, whole_results, parts = trained()
+    assert parts == 1
+    monkeypatch.setattr(plan, "CACHE_BYTES", 1 << 11)
+    cut, cut_results, parts = trained(workers=2)
+    assert parts > 5
+    for a, b in zip(whole, cut, strict=True):
+        np.testing.assert_allclose(b, a, rtol=2e-5, atol=2e-6)
+    for a, b in zip(whole_results, cut_results, strict=True):
+        assert b == pytest.approx(a, rel=1e-5)
+
+
+def test_layers_that_couple_samples_keep_the_batch_whole(small_cache):
+    weights, _, parts = trained(norm=True)
+    assert parts == 1
+    others, _, _ = trained(norm=True, workers=3)
+    assert same_bits(weights, others)
+
+
+def test_the_cut_depends_on_shapes_alone(small_cache):
+    cuts = []
+    for workers in (1, 4):
+        set_threads(workers)
+        model = two_headed().compile(["sparse_categorical_crossentropy", "mse"], "sgd")
+        cuts.append([model._engine.cuts(rows) for rows in (1, 7, 8, 9, 100, 101)])
+    assert cuts[0] == cuts[1]
+    for rows, parts in zip((1, 7, 8, 9, 100, 101), cuts[0], strict=True):
+        assert parts[0][0] == 0 and parts[-1][1] == rows
+        assert all(end == start for (_, end), (start, _) in zip(parts, parts[1:], strict=False))
+        sizes = {stop - start for start, stop in parts}
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_short_last_batches_and_fit(small_cache):
+    """Batches of 64, 64, 22 in fit: each is cut in its own way; bits don't depend on the workers."""
+    weights = []
+    for workers in (1, 3):
+        set_threads(workers)
+        model = two_headed().compile(["sparse_categorical_crossentropy", "mse"], "adam")
+        xs, ys, _ = numbers(150)
+        model.fit(xs, ys, epochs=2, batch_size=64, verbose=0)
+        weights.append(model.get_weights())
+    assert same_bits(*weights)
+
+
+# ---------------------------------------------------------------- threads
+
+
+class Fragile(layers.Layer):
+    """Passes its input on, and breaks when it meets a number above 1000."""
+
+    def forward(self, ctx, w, x):
+        if x.max() > 1000:
+            raise ArithmeticError("too large")
+        return x, None
+
+    def backward(self, ctx, w, dw, dy, cache):
+        return dy
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_exception_in_a_worker_reaches_the_caller_whole(small_cache, workers):
+    set_threads(workers)
+    utils.set_random_seed(0)
+    model = k.Sequential([k.Input((4,)), layers.Dense(16), Fragile(), layers.Dense(16), layers.Dense(1)])
+    model.compile("mse", "sgd")
+    x, y = np.ones((120, 4), "float32"), np.ones((120, 1), "float32")
+    assert len(model._engine.cuts(120)) > 3
+    before = model.get_weights()
+    bad = x.copy()
+    bad[70] = 1e6
+    with pytest.raises(ArithmeticError, match="too large") as caught:
+        model.train_on_batch(bad, y)
+    assert any(entry.name == "forward" for entry in caught.traceback)
+    assert same_bits(before, model.get_weights())
+    first = model.train_on_batch(x, y)
+    assert model.train_on_batch(x, y) < first
+
+
+def test_predict_from_several_threads(small_cache):
+    model = two_headed()
+    xs, _, _ = numbers(300)
+    wanted = model.predict(xs, verbose=0)
+    found, failures = [None] * 8, []
+
+    def work(number):
+        try:
+            found[number] = model.predict(xs, verbose=0)
+        except BaseException as problem:
+            failures.append(problem)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert all(same_bits(wanted, one) for one in found)
+
+
+def test_the_number_of_threads_stays_flat(small_cache):
+    set_threads(3)
+    xs, ys, _ = numbers(60)
+    counts = []
+    for _ in range(100):
+        model = two_headed().compile(["sparse_categorical_crossentropy", "mse"], "sgd")
+        model.fit(xs, ys, batch_size=60, verbose=0)
+        counts.append(threading.active_count())
+    assert max(counts) == counts[1]
+
+
+# ---------------------------------------------------------------- gradients nobody needs
+
+
+class Spy(layers.Dense):
+    """A Dense that notes, for each call of backward, whether dx was wanted."""
+
+    def __init__(self, units, **base):
+        super().__init__(units, **base)
+        self._wanted = []
+
+    def backward(self, ctx, w, dw, dy, cache):
+        self._wanted.append(ctx.need_dx)
+        return super().backward(ctx, w, dw, dy, cache)
+
+
+def test_the_gradient_of_the_data_is_never_computed():
+    first, second = Spy(4), Spy(2)
+    model = k.Sequential([k.Input((3,)), first, second]).compile("mse", "sgd")
+    model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
+    assert first._wanted == [False]
+    assert second._wanted == [True]
+
+
+def test_backward_stops_at_frozen_layers_and_at_outputs_without_loss():
+    first, second, beside = Spy(4), Spy(2), Spy(2)
+    first.trainable = False
+    x = k.Input((3,))
+    h = first(x)
+    model = k.Model(x, [second(h), beside(h)]).compile(["mse", None], "sgd")
+    model.train_on_batch(np.ones((4, 3)), [np.ones((4, 2)), None])
+    assert first._wanted == []
+    assert second._wanted == [False]
+    assert beside._wanted == []
+
+
+def test_parameters_that_no_loss_reaches_get_their_penalty_once_a_step():
+    x = k.Input((3,))
+    beside = layers.Dense(2, kernel_regularizer=regularizers.L2(0.5))
+    model = k.Model(x, [layers.Dense(2)(x), beside(x)]).compile(["mse", None], optimizers.SGD(0.1))
+    wanted = beside.kernel.numpy()
+    for _ in range(4):
+        model.train_on_batch(np.ones((4, 3)), [np.ones((4, 2)), None])
+        wanted = wanted - 0.1 * (2 * 0.5) * wanted
+    np.testing.assert_allclose(beside.kernel.numpy(), wanted, rtol=1e-6)
+
+
+# ---------------------------------------------------------------- rewrites
+
+FUSED = [
+    ("softmax", 3, "sparse_categorical_crossentropy"),
+    ("softmax", 3, "categorical_crossentropy"),
+    ("sigmoid", 1, "binary_crossentropy"),
+    ("sigmoid", 3, "binary_crossentropy"),
+]
+
+
+def classifier(activation, units, loss, scale=1.0):
+    utils.set_random_seed(1)
+    model = k.Sequential([k.Input((4,)), layers.Dense(5, "tanh"), layers.Dense(units, activation)])
+    model.compile(loss, optimizers.SGD(0.5))
+    for weight in model.trainable_weights:
+        weight.assign(weight.numpy() * scale)
+    rng = np.random.default_rng(2)
+    x, labels = rng.normal(size=(20, 4)).astype("float32"), rng.integers(0, units, 20)
+    y = {
+        "sparse_categorical_crossentropy": labels,
+        "categorical_crossentropy": np.eye(units)[labels],
+        "binary_crossentropy": rng.integers(0, 2, (20, units)),
+    }[loss]
+    return model, x, y
+
+
+@pytest.mark.parametrize(("activation", "units", "loss"), FUSED)
+def test_the_fused_loss_gives_the_numbers_of_the_plain_one(monkeypatch, activation, units, loss):
+    model, x, y = classifier(activation, units, loss)
+    assert model._engine.plan.fused == [True]
+    fused = [model.train_on_batch(x, y) for _ in range(3)]
+    monkeypatch.setattr(losses.get(loss).__class__, "fuses_with", None)
+    plain, _, _ = classifier(activation, units, loss)
+    assert plain._engine.plan.fused == [False]
+    assert [plain.train_on_batch(x, y) for _ in range(3)] == pytest.approx(fused, rel=1e-5)
+    for a, b in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(plain.predict(x), model.predict(x), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("activation", "labels"), [("softmax", [1]), ("softmax", [[0.0, 1.0]]), ("sigmoid", [[0.0, 0.0]])]
+)
+def test_saturated_outputs_cost_what_tensorflow_says(activation, labels):
+    """A wrong label at logits (100, 0) costs 100 (softmax) or 100 and log 2 (sigmoid); its gradient lives."""
+    model = k.Sequential([k.Input((1,)), layers.Dense(2, use_bias=False), layers.Activation(activation)])
+    loss = "binary_crossentropy" if activation == "sigmoid" else "categorical_crossentropy"
+    loss = "sparse_categorical_crossentropy" if labels == [1] else loss
+    model.compile(loss, optimizers.SGD(1.0))
+    model.set_weights([np.array([[100.0, 0.0]])])
+    value = model.train_on_batch(np.ones((1, 1)), np.array(labels))
+    assert value == pytest.approx(100.0 if activation == "softmax" else (100.0 + np.log(2.0)) / 2, rel=1e-6)
+    step = np.array([100.0, 0.0]) - model.get_weights()[0][0]
+    np.testing.assert_allclose(step, [1.0, -1.0] if activation == "softmax" else [0.5, 0.25], atol=1e-6)
+
+
+def gradients_of(model, loss, x, y):
+    """Returns the weights' gradients, as one step of plain descent shows them."""
+    model.compile(loss, optimizers.SGD(1.0))
+    before = model.get_weights()
+    model.train_on_batch(x, y)
+    found = [a - b for a, b in zip(before, model.get_weights(), strict=True)]
+    model.set_weights(before)
+    return found
+
+
+def numeric_gradients(model, x, y):
+    """Central differences of the loss by every weight."""
+    found = []
+    for weight in model.trainable_weights:
+        value, gradient = weight.numpy(), np.empty(weight.shape)
+        for place in np.ndindex(*weight.shape):
+            ends = []
+            for sign in (1, -1):
+                moved = value.copy()
+                moved[place] += sign * 1e-5
+                weight.assign(moved)
+                ends.append(model.test_on_batch(x, y))
+            gradient[place] = (ends[0] - ends[1]) / 2e-5
+            weight.assign(value)
+        found.append(gradient)
+    return found
+
+
+@pytest.mark.parametrize("where", ["inside", "output twice", "read again", "other loss"])
+def test_a_softmax_that_is_read_elsewhere_keeps_its_jacobian(where):
+    k.config.set_floatx("float64")
+    utils.set_random_seed(3)
+    x = k.Input((3,))
+    soft = layers.Dense(3, activation="softmax")(x)
+    outputs = {
+        "inside": layers.Dense(3, activation="softmax")(soft),
+        "output twice": [soft, soft],
+        "read again": [soft, layers.Dense(2)(soft)],
+        "other loss": soft,
+    }[where]
+    model = k.Model(x, outputs)
+    loss = {"read again": ["categorical_crossentropy", "mse"], "other loss": "mse"}.get(
+        where, "categorical_crossentropy"
+    )
+    rng = np.random.default_rng(0)
+    data, labels = rng.normal(size=(5, 3)), np.eye(3)[[0, 1, 2, 1, 0]]
+    y = {"output twice": [labels, labels], "read again": [labels, rng.normal(size=(5, 2))]}.get(where, labels)
+    found = gradients_of(model, loss, data, y)
+    model.compile(loss, "sgd")
+    if where in ("output twice", "read again"):
+        assert not any(model._engine.plan.fused)
+    model.test_on_batch = lambda a, b: k.Model.test_on_batch(model, a, b, return_dict=True)["loss"]
+    for a, b in zip(found, numeric_gradients(model, data, y), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_activations_in_place_change_no_bit(monkeypatch):
+    names = [name for name in ("relu", "tanh", "sigmoid", "softplus", "elu", "softmax", "selu", "leaky_relu")]
+
+    def run():
+        utils.set_random_seed(7)
+        x = h = k.Input((4,))
+        for name in names:
+            h = layers.Dense(4, activation=name)(h)
+        model = k.Model(x, h).compile("mse", optimizers.Adam(0.01))
+        rng = np.random.default_rng(1)
+        x, y = rng.normal(size=(16, 4)), rng.normal(size=(16, 4))
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        assert any(step.in_place for step in model._engine.plan.steps) is activations.get("relu").in_place
+        return model.get_weights()
+
+    in_place = run()
+    for name in names:
+        monkeypatch.setattr(activations.get(name), "in_place", False)
+    assert same_bits(in_place, run())
+
+
+# ---------------------------------------------------------------- deep graphs
+
+
+def chain(depth):
+    x = h = k.Input((2,))
+    for _ in range(depth):
+        h = layers.Dense(2, kernel_initializer="identity")(h)
+    return k.Model(x, h).compile("mse", "sgd")
+
+
+def test_ten_thousand_layers_train():
+    model = chain(10_000)
+    x = np.ones((2, 2), "float32")
+    assert model.train_on_batch(x, x) == 0.0
+    assert len(model._engine.plan.steps) == 10_000
+
+
+class Counted(list):
+    """A list that counts how often it is walked or indexed."""
+
+    visits = 0
+
+    def __iter__(self):
+        Counted.visits += len(self)
+        return super().__iter__()
+
+    def __reversed__(self):
+        Counted.visits += len(self)
+        return super().__reversed__()
+
+
+def visits(depth):
+    """Returns how many nodes and edges are visited while a plan is made for a graph of `depth` layers."""
+    model = chain(depth)
+    Counted.visits = 0
+    graph = model.graph
+    graph.nodes = Counted(graph.nodes)
+
+    class Counting(Plan):
+        def _slot(self, shape):
+            if type(self.steps) is list:
+                self.steps = Counted(self.steps)
+            return super()._slot(shape)
+
+    Counting(graph, trained=frozenset(model.trainable_weights), fused=["softmax"])
+    return Counted.visits
+
+
+def test_making_a_plan_takes_time_in_proportion_to_the_layers():
+    few, many = visits(50), visits(500)
+    assert many <= 11 * few
+
+
+# ---------------------------------------------------------------- seeds
+
+SCRIPT = """
+import hashlib, sys
+import numpy as np
+import kerasette as k
+from kerasette import layers, utils
+utils.set_random_seed(int(sys.argv[1]))
+model = k.Sequential([k.Input((4,)), layers.Dense(16, "relu"), layers.Dropout(0.5), layers.Dense(3, "softmax")])
+model.compile("sparse_categorical_crossentropy", "adam")
+rng = np.random.default_rng(0)
+model.fit(rng.normal(size=(50, 4)), rng.integers(0, 3, 50), epochs=3, verbose=0)
+print(hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest())
+"""
+
+
+def test_one_seed_gives_the_same_bits_in_two_processes():
+    def run(seed):
+        command = [sys.executable, "-c", SCRIPT, str(seed)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+    first = run(1)
+    assert len(first.strip()) == 64
+    assert run(1) == first
+    assert run(2) != first
+
+
+def test_layers_draw_from_streams_of_their_own():
+    """Two Dropouts of one model, two steps, and two epochs of the shuffle all draw different numbers."""
+    utils.set_random_seed(0)
+    x = k.Input((50,))
+    drops = [layers.Dropout(0.5)(x), layers.Dropout(0.5)(x)]
+    model = k.Model(x, drops)
+    ones = np.ones((4, 50), "float32")
+    first, second = model(ones, training=True), model(ones, training=True)
+    assert len({array.tobytes() for array in (*first, *second)}) == 4
+    utils.set_random_seed(0)
+    model = k.Model(x, [layers.Dropout(0.5, seed=3)(x), layers.Dropout(0.5, seed=3)(x)])
+    again = model(ones, training=True)
+    assert set(np.unique(again[0])) == {0.0, 2.0}
+
+
+# ---------------------------------------------------------------- Ctrl-C
+
+
+class Interrupting(Callback):
+    """Sends Ctrl-C to this process at the end of some batches, and writes down what is called."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches, self.calls, self.weights = batches, [], None
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.calls.append(batch)
+        if len(self.calls) in self.batches:
+            os.kill(os.getpid(), signal.SIGINT)
+        self.weights = self.model.get_weights()
+
+    def on_train_end(self, logs=None):
+        self.calls.append("end")
+
+
+def interruptible():
+    utils.set_random_seed(0)
+    model = k.Sequential([k.Input((4,)), layers.Dense(1)]).compile("mse", "sgd")
+    return model, np.ones((20, 4), "float32"), np.ones((20, 1), "float32")
+
+
+def test_ctrl_c_ends_fit_after_a_whole_step():
+    model, x, y = interruptible()
+    callback = Interrupting([7])
+    with pytest.warns(UserWarning, match="interrupted"):
+        history = model.fit(x, y, batch_size=4, epochs=50, verbose=0, callbacks=[callback])
+    assert callback.calls == [0, 1, 2, 3, 4, 0, 1, "end"]
+    assert len(history.history["loss"]) == 2
+    assert model.optimizer.iterations == 7
+    assert same_bits(callback.weights, model.get_weights())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert len(model.fit(x, y, verbose=0).history["loss"]) == 1
+
+
+def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end():
+    model, x, y = interruptible()
+    step = model.optimizer.step
+
+    def slow(gradients):
+        if model.optimizer.iterations == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        step(gradients)
+
+    model.optimizer.step = slow
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(x, y, batch_size=4, epochs=5, verbose=0)
+    assert model.optimizer.iterations == 3
+
+
+def test_a_second_ctrl_c_raises():
+    model, x, y = interruptible()
+
+    class Twice(Callback):
+        ended = False
+
+        def on_train_batch_end(self, batch, logs=None):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def on_train_end(self, logs=None):
+            self.ended = True
+
+    callback = Twice()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, verbose=0, callbacks=[callback])
+    assert callback.ended
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_in_evaluate_raises_after_the_batch():
+    model, x, y = interruptible()
+
+    class Once(Callback):
+        seen = 0
+
+        def on_test_batch_end(self, batch, logs=None):
+            self.seen += 1
+            os.kill(os.getpid(), signal.SIGINT)
+
+    callback = Once()
+    with pytest.raises(KeyboardInterrupt):
+        model.evaluate(x, y, batch_size=4, verbose=0, callbacks=[callback])
+    assert callback.seen == 1
