@@ -15,7 +15,7 @@ from kerasette.optimizers import SGD
 from kerasette.regularizers import L2
 
 RATES = [0.01, 0.03, 0.1, 0.3, 1.0]
-PENALTIES = [0.0, 1e-4, 1e-3, 1e-2, 1e-1]
+PENALTIES = [0.0, 1e-4, 1e-3, 1e-2, 3e-2]
 
 
 def build(rate, penalty):
@@ -42,7 +42,9 @@ def draw(table, rates, penalties, path):
     for row, column in np.ndindex(table.shape):
         ink = "white" if table[row, column] < (floor + table.max()) / 2 else "black"
         axes.text(column, row, f"{table[row, column]:.1%}", ha="center", va="center", color=ink)
-    axes.add_patch(plt.Rectangle((best[1] - 0.5, best[0] - 0.5), 1, 1, fill=False, ec="red", lw=3))
+    axes.add_patch(
+        plt.Rectangle((best[1] - 0.5, best[0] - 0.5), 1, 1, fill=False, ec="red", lw=3, clip_on=False)
+    )
     axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
     axes.set_yticks(range(len(penalties)), [f"{penalty:g}" for penalty in penalties])
     axes.set(title="Validation accuracy", xlabel="learning rate", ylabel="L2 penalty")

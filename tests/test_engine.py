@@ -55,7 +55,7 @@ def trained(rows=100, workers=1, norm=False, metrics=True, steps=3):
     xs, ys, ws = numbers(rows)
     results = [model.train_on_batch(xs, ys, sample_weight=ws, return_dict=True) for _ in range(steps)]
     results.append(model.evaluate(xs, ys, batch_size=rows, verbose=0, return_dict=True))
-    return model.get_weights(), results, len(model._engine.cuts(rows))
+    return model.get_weights(), results, len(model._engine.cuts(rows, True))
 
 
 def same_bits(left, right):
@@ -99,7 +99,7 @@ def test_the_cut_depends_on_shapes_alone(small_cache):
     for workers in (1, 4):
         set_threads(workers)
         model = two_headed().compile(["sparse_categorical_crossentropy", "mse"], "sgd")
-        cuts.append([model._engine.cuts(rows) for rows in (1, 7, 8, 9, 100, 101)])
+        cuts.append([model._engine.cuts(rows, True) for rows in (1, 7, 8, 9, 100, 101)])
     assert cuts[0] == cuts[1]
     for rows, parts in zip((1, 7, 8, 9, 100, 101), cuts[0], strict=True):
         assert parts[0][0] == 0 and parts[-1][1] == rows
@@ -142,7 +142,7 @@ def test_an_exception_in_a_worker_reaches_the_caller_whole(small_cache, workers)
     model = k.Sequential([k.Input((4,)), layers.Dense(16), Fragile(), layers.Dense(16), layers.Dense(1)])
     model.compile("mse", "sgd")
     x, y = np.ones((120, 4), "float32"), np.ones((120, 1), "float32")
-    assert len(model._engine.cuts(120)) > 3
+    assert len(model._engine.cuts(120, True)) > 3
     before = model.get_weights()
     bad = x.copy()
     bad[70] = 1e6

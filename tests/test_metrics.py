@@ -415,9 +415,9 @@ def test_get_takes_anything():
 
 
 def test_names_are_counted_as_in_keras():
-    from kerasette.metrics import base
+    from kerasette.registry import reset_names
 
-    base.reset_names()
+    reset_names()
     assert [metrics.Precision().name for _ in range(2)] == ["precision", "precision_1"]
     assert [metrics.IoU(2, [0]).name, metrics.AUC(name="mine").name] == ["io_u", "mine"]
 

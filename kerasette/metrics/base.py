@@ -5,21 +5,7 @@ import numpy as np
 from kerasette import initializers, registry
 from kerasette.backend import FLOATS, floatx, is_array, to_numpy, xp_of
 from kerasette.errors import one_of, type_error, value_error
-from kerasette.registry import Aliased, Configurable, register, snake_case
-
-_counts: dict[str, int] = {}  # how many metrics of each class have been named
-
-
-def auto_name(base: str) -> str:
-    """Returns Keras's next name for a kind of metric: "precision", "precision_1" ..."""
-    count = _counts.get(base, 0)
-    _counts[base] = count + 1
-    return f"{base}_{count}" if count else base
-
-
-def reset_names() -> None:
-    """Lets automatic names start again without a number."""
-    _counts.clear()
+from kerasette.registry import Aliased, Configurable, auto_name, register, snake_case
 
 
 def as_array(value):

@@ -93,10 +93,16 @@ def metrics_of(value, output_names, what):
         ]
     else:
         spread = [_as_list(one) for one in per_output(value, output_names, what)]
-    for identifier in (one for group in spread for one in group):
-        if identifier not in ("accuracy", "acc", "crossentropy", "ce"):
-            metrics.get(identifier)
-    return spread
+    return [[_known_metric(one) for one in group] for group in spread]
+
+
+def _known_metric(identifier):
+    """Returns a metric for all but names: what these stand for depends on the shape of the targets."""
+    if not isinstance(identifier, str):
+        return metrics.get(identifier)
+    if identifier not in ("accuracy", "acc", "crossentropy", "ce"):
+        metrics.get(identifier)
+    return identifier
 
 
 def _as_list(value):

@@ -200,16 +200,17 @@ class Model(Trainer, Layer):
     # ------------------------------------------------------------ what stands on the floors above
 
     def summary(
-        self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False
+        self,
+        line_length=None,
+        positions=None,
+        print_fn=None,
+        expand_nested=False,
+        show_trainable=False,
+        layer_range=None,
     ):
         """Prints a table of the layers: names, types, output shapes, numbers of parameters."""
         _upper_floor("plotting").summary(
-            self,
-            line_length=line_length,
-            positions=positions,
-            print_fn=print_fn,
-            expand_nested=expand_nested,
-            show_trainable=show_trainable,
+            self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
 
     def save_weights(self, filepath, overwrite: bool = True) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from kerasette import metrics
 from kerasette.backend import to_numpy
+from kerasette.metrics.base import plain
 
 
 class LossTracker:
@@ -60,24 +61,24 @@ class MetricSet:
     """The metrics of all outputs: made when the shape of the targets is known, updated batch by batch.
 
     Args:
-        plain, weighted: identifiers for each output (see metrics_of); weighted ones see sample weights.
+        unweighted, weighted: identifiers for each output (see metrics_of); weighted ones see sample weights.
         output_names, output_shapes: of the model.
         heads: the Loss (or None) of each output.
     """
 
-    def __init__(self, plain, weighted, output_names, output_shapes, heads):
-        self.wanted = any(plain) or any(weighted)
+    def __init__(self, unweighted, weighted, output_names, output_shapes, heads):
+        self.wanted = any(unweighted) or any(weighted)
         self.entries = None  # list of (name, metric, output number, whether weighted)
-        self._plan = (plain, weighted, output_names, output_shapes, heads)
+        self._plan = (unweighted, weighted, output_names, output_shapes, heads)
 
     def make(self, y_shapes):
         """Makes the metric objects, once; `y_shapes` are the shapes of one batch's targets."""
         if self.entries is not None:
             return
-        plain, weighted, names_, shapes, heads = self._plan
+        unweighted, weighted, names_, shapes, heads = self._plan
         self.entries = []
         for k, name in enumerate(names_):
-            groups = [(one, False) for one in plain[k]] + [(one, True) for one in weighted[k]]
+            groups = [(one, False) for one in unweighted[k]] + [(one, True) for one in weighted[k]]
             taken = set()
             for identifier, use_weights in groups:
                 metric = metrics.choose(identifier, y_shapes[k], (None, *shapes[k]), heads[k])
@@ -100,7 +101,7 @@ class MetricSet:
 
     def results(self):
         """Returns {name: value}."""
-        return {name: metric.result() for name, metric, _, _ in self.entries or ()}
+        return {name: plain(metric.result()) for name, metric, _, _ in self.entries or ()}
 
 
 def _own_name(name, weighted, taken):
