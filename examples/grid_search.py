@@ -36,7 +36,7 @@ def accuracy(rate, penalty, train, validation, epochs):
 def draw(table, rates, penalties, path):
     """Draws the accuracies as a heat map, the best setting in a frame."""
     figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
-    floor = np.quantile(table, 0.35)  # the colours are kept for the better settings
+    floor = np.quantile(table, 0.25)  # the colours are kept for the better settings
     colours = axes.imshow(table, cmap="viridis", vmin=floor, aspect="auto")
     best = np.unravel_index(table.argmax(), table.shape)
     for row, column in np.ndindex(table.shape):

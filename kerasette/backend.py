@@ -16,7 +16,7 @@ class _State:
     floatx = "float32"
     epsilon = 1e-7
     image_data_format = "channels_last"
-    backend = "numpy"
+    backend = None  # "numpy" or "cupy"; None until KERASETTE_BACKEND has been asked
     cupy = None  # the loaded CuPy module; None until somebody asks for it
     threads = None  # worker threads; None means one a core
     seeds = np.random.default_rng()
@@ -51,7 +51,7 @@ def module(name: str | None = None):
     Raises:
         InvalidValue: for another name, or where CuPy can't be imported.
     """
-    name = _State.backend if name is None else name
+    name = backend() if name is None else name
     one_of("backend", "name", name, ("numpy", "cupy"))
     if name == "numpy":
         return np
@@ -78,7 +78,14 @@ def set_backend(name: str) -> None:
 
 
 def backend() -> str:
-    """Returns the name of the array module that new models use: "numpy" or "cupy"."""
+    """Returns the name of the array module that new models use: "numpy" or "cupy".
+
+    It is KERASETTE_BACKEND, else "numpy", until `set_backend` says otherwise.
+    """
+    if _State.backend is None:
+        asked = os.environ.get("KERASETTE_BACKEND") or "numpy"
+        one_of("environment", "KERASETTE_BACKEND", asked, ("numpy", "cupy"))
+        _State.backend = asked
     return _State.backend
 
 

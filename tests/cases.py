@@ -1,7 +1,8 @@
 """One line for each function: a backward without a line here isn't done (see harness.py for what is held)."""
 
 from kerasette import functions as f
-from tests.harness import Case, away_from, integers, normal, one_hot, probabilities, uniform
+from tests.harness import Case, apart, away_from, booleans, integers, normal, one_hot, probabilities, uniform
+from tests.keras_oracle import tf
 
 X = [(4, 6)]
 CUBE = [(2, 3, 4)]
@@ -169,4 +170,239 @@ LOSSES = [
     fused("sigmoid_crossentropy", "binary_crossentropy", BINARY, (2, 3, 4), axis=(1, 2)),
 ]
 
-CASES = ACTIVATIONS + LOSSES
+
+# ---------------------------------------------------------------- arithmetic, shapes
+
+
+def op(name, shapes, *inputs, keras=None, **keywords):
+    """A case of an operation that keras.ops has under the same name, or under `keras`."""
+    forward, backward = getattr(f, name), getattr(f, f"{name}_backward")
+    words = {"inputs": inputs, "keras": f"ops.{name}" if keras is None else keras, **keywords}
+    return Case(forward, backward, shapes, **words)
+
+
+NONZERO = away_from(0.0, gap=0.3)
+KEY = (slice(None), slice(3, 0, -2), None, 1)
+FIXED = away_from(0.0)  # for an operand whose kink no other operand may reach
+
+OPERATIONS = [
+    op("add", [(4, 6), (4, 6)]),
+    op("add", [(2, 3, 4), (3, 1)]),
+    op("add", [(4, 6), 1.5]),
+    op("subtract", [(4, 6), (4, 6)]),
+    op("subtract", [(3, 1), (2, 3, 4)]),
+    op("subtract", [1.5, (4, 6)]),
+    op("multiply", [(4, 6), (4, 6)]),
+    op("multiply", [(2, 3, 4), (1, 4)]),
+    op("multiply", [(4, 6), -2.0]),
+    op("divide", [(4, 6), (4, 6)], normal, NONZERO),
+    op("divide", [(3, 1), (2, 3, 4)], normal, NONZERO),
+    op("divide", [1.5, (4, 6)], None, NONZERO),
+    op("power", [(4, 6), (4, 6)], POSITIVE),
+    op("power", [(2, 3, 4), (3, 1)], POSITIVE),
+    op("power", [(4, 6), 3.0]),
+    op("power", [(4, 6), 0.0]),
+    op("power", [2.0, (4, 6)]),
+    op("maximum", [(4, 6), (4, 6)]),
+    op("maximum", [(2, 3, 4), (3, 1)]),
+    op("maximum", [(4, 6), 0.5], away_from(0.5)),
+    op("minimum", [(4, 6), (4, 6)]),
+    op("minimum", [0.5, (4, 6)], None, away_from(0.5)),
+    op("matmul", [(3, 4), (4, 5)]),
+    op("matmul", [(2, 3, 4), (4, 5)]),
+    op("matmul", [(2, 1, 3, 4), (3, 4, 2)]),
+    op("matmul", [(4,), (4, 5)]),
+    op("matmul", [(2, 3, 4), (4,)]),
+    op("matmul", [(4,), (4,)]),
+    op("negative", X, in_place=True),
+    op("absolute", X, away_from(0.0)),
+    op("exp", X, in_place=True),
+    op("log", X, POSITIVE),
+    op("sqrt", X, POSITIVE, in_place=True),
+    op("square", X),
+    op("getitem", CUBE, keras=lambda keras, x: x[KEY], key=KEY),
+    op("getitem", CUBE, keras=lambda keras, x: x[..., 1:], key=(..., slice(1, None))),
+    op("sum_axes", CUBE, keras="ops.sum"),
+    op("sum_axes", CUBE, keras="ops.sum", axis=1),
+    op("sum_axes", [(150, 3)], keras="ops.sum", axis=0),
+    op("sum_axes", CUBE, keras="ops.sum", axis=(1, -1), keepdims=True),
+    op("mean_axes", CUBE, keras="ops.mean"),
+    op("mean_axes", CUBE, keras="ops.mean", axis=-1, keepdims=True),
+    op("mean_axes", CUBE, keras="ops.mean", axis=(0, 2)),
+    op("max_axes", CUBE, apart, keras="ops.max"),
+    op("max_axes", CUBE, apart, keras="ops.max", axis=1),
+    op("min_axes", CUBE, apart, keras="ops.min", axis=(0, 2)),
+    op("min_axes", CUBE, apart, keras="ops.min", axis=-1, keepdims=True),
+]
+
+
+# ---------------------------------------------------------------- several inputs
+
+
+def merge(name, layer, *shapes, **keywords):
+    """A case of a function of a list of arrays, against the layer of that name in Keras."""
+
+    def run(keras, *xs):
+        return getattr(keras.layers, layer)(**keywords)(list(xs))
+
+    return op(name, list(shapes), keras=run, grouped=True, **keywords)
+
+
+def dot(axes, *shapes):
+    return op("batch_dot", list(shapes), keras=lambda keras, *xs: keras.layers.Dot(axes)(xs), axes=axes)
+
+
+MERGING = [
+    merge("add_all", "Add", (2, 3, 4), (2, 3, 4)),
+    merge("add_all", "Add", (2, 1, 4), (2, 1, 1), (2, 3, 1)),
+    merge("average_all", "Average", (2, 3), (2, 3), (2, 3)),
+    merge("average_all", "Average", (2, 1, 4), (2, 3, 1)),
+    merge("multiply_all", "Multiply", (2, 3), (2, 3)),
+    merge("multiply_all", "Multiply", (2, 1, 4), (2, 1, 1), (2, 3, 1), (2, 3, 4)),
+    merge("maximum_all", "Maximum", (2, 3), (2, 3), (2, 3)),
+    merge("maximum_all", "Maximum", (2, 1, 4), (2, 3, 1)),
+    merge("minimum_all", "Minimum", (2, 3), (2, 3), (2, 3)),
+    merge("minimum_all", "Minimum", (2, 1, 4), (2, 3, 1)),
+    merge("concatenate", "Concatenate", (2, 3), (2, 1), (2, 4)),
+    merge("concatenate", "Concatenate", (2, 3, 4), (2, 1, 4), axis=1),
+    dot((1, 1), (3, 4), (3, 4)),
+    dot((2, 1), (2, 3, 4), (2, 4, 5)),
+    dot((1, 2), (2, 4, 3), (2, 5, 4)),
+]
+
+
+# ---------------------------------------------------------------- parameters, noise, statistics
+
+
+def layer(name, shapes, *inputs, keras, differentiate=(0, 1, 2), **keywords):
+    """A case of a function with parameters, or with arrays that its layer draws or holds."""
+    present = [index for index in differentiate if index < len(shapes)]
+    return op(name, shapes, *inputs, keras=keras, differentiate=present, **keywords)
+
+
+def dense(*shapes):
+    def run(keras, x, kernel, bias):
+        y = tf().tensordot(x, kernel, 1)
+        return y if bias is None else y + bias
+
+    return layer("dense", list(shapes), keras=run, strided=len(shapes[0]) > 2)
+
+
+def batch(shape, axis, gamma=True, beta=True):
+    """Both cases of a batch normalization: by its own statistics, and by given ones."""
+    c = (shape[axis],)
+    shapes = [shape, c if gamma else None, c if beta else None]
+
+    def run(keras, x, gamma, beta, mean=None, variance=None):
+        if mean is None:
+            mean, variance = tf().nn.moments(x, [a for a in range(x.ndim) if a != axis % x.ndim])
+        return keras.ops.batch_normalization(x, mean, variance, axis, beta, gamma, 1e-3)
+
+    name, options = "batch_normalization", {"keras": run, "axis": axis, "epsilon": 1e-3}
+    given = layer(f"{name}_inference", [*shapes, c, c], *[normal] * 4, POSITIVE, **options)
+    return [layer(name, shapes, **options), given]
+
+
+def layer_normalization(shape, axes, gamma=True, beta=True):
+    inner = tuple(shape[axis] for axis in axes)
+
+    def run(keras, x, gamma, beta):
+        return keras.ops.layer_normalization(x, gamma, beta, list(axes), 1e-3)
+
+    shapes = [shape, inner if gamma else None, inner if beta else None]
+    return layer("layer_normalization", shapes, keras=run, axes=axes, epsilon=1e-3)
+
+
+def unit(shape, axes):
+    def run(keras, x):
+        return keras.ops.normalize(x, axis=axes, order=2, epsilon=1e-12)
+
+    return layer("unit_normalization", [shape], keras=run, axes=axes)
+
+
+def random(name, shape, drawn, draw, factor, **keywords):
+    """A case of a random layer for what it drew; `factor(drawn)` is that of x in the linear y."""
+
+    def run(keras, x, drawn):
+        drawn = tf().cast(drawn, x.dtype)
+        return x * factor(drawn) if name != "alpha_dropout" else _alpha_dropout(x, drawn, **keywords)
+
+    return layer(name, [shape, drawn], normal, draw, keras=run, differentiate=(0,), **keywords)
+
+
+def _alpha_dropout(x, keep, rate):
+    """Returns keras.layers.AlphaDropout's formula for a given mask."""
+    low = -1.7580993408473766
+    a = ((1 - rate) * (1 + rate * low**2)) ** -0.5
+    return a * (x * keep + low * (1 - keep)) - a * low * rate
+
+
+def _rescaled(keras, x, scale, offset):
+    return x * scale + offset
+
+
+def _standardized(keras, x, mean, variance, invert=False):
+    deviation = tf().sqrt(variance)
+    return mean + x * deviation if invert else (x - mean) / deviation
+
+
+LAYERS = [
+    dense((5, 3), (3, 4), (4,)),
+    dense((1, 3), (3, 4), (4,)),
+    dense((5, 3), (3, 4), None),
+    dense((3,), (3, 4), (4,)),
+    dense((2, 5, 3), (3, 4), (4,)),
+    dense((2, 2, 3, 3), (3, 4), None),
+    layer("bias_add", [(2, 3, 4), (4,)], keras=lambda keras, x, bias: x + bias),
+    random("dropout", (4, 5), (4, 5), booleans(0.6), lambda keep: keep / 0.6, rate=0.4),
+    random("dropout", (4, 3, 5), (4, 1, 5), booleans(0.6), lambda keep: keep / 0.6, rate=0.4),
+    random("dropout", (4, 5), (4, 5), booleans(1.0), lambda keep: keep, rate=0.0),
+    random("dropout", (4, 5), (4, 5), booleans(0.5), lambda keep: 0.0 * keep, rate=1.0),
+    random("gaussian_dropout", (4, 5), (4, 5), normal, lambda noise: 1.0 + 0.5 * noise, rate=0.2),
+    random("alpha_dropout", (4, 5), (4, 5), booleans(0.7), None, rate=0.3),
+    random("alpha_dropout", (4, 3, 5), (4, 1, 5), booleans(0.7), None, rate=0.3),
+    *batch((6, 3), -1),
+    *batch((6, 3), -1, gamma=False),
+    *batch((6, 3), 1, beta=False),
+    *batch((6, 3), 1, gamma=False, beta=False),
+    *batch((3, 5), 0),
+    *batch((2, 4, 5, 3), -1),
+    *batch((2, 3, 4, 5), 1),
+    *batch((2, 4, 3, 5), 2, gamma=False),
+    layer_normalization((4, 5), (1,)),
+    layer_normalization((4, 5), (1,), gamma=False),
+    layer_normalization((4, 5), (1,), beta=False),
+    layer_normalization((2, 3, 4), (2,), gamma=False, beta=False),
+    layer_normalization((2, 3, 4), (1, 2)),
+    layer_normalization((3, 5, 2), (1,)),
+    layer_normalization((3, 2, 4), (0, 2)),
+    layer_normalization((3, 4), (0,)),
+    unit((4, 5), -1),
+    unit((4, 5, 2), (1, 2)),
+    unit((4, 5, 2), 1),
+    layer("prelu", [(2, 3, 4), (3, 4)], away_from(0.0), keras=lambda k, x, a: k.ops.where(x > 0, x, a * x)),
+    layer("prelu", [(2, 3, 4), (1, 4)], away_from(0.0), keras=lambda k, x, a: k.ops.where(x > 0, x, a * x)),
+    layer("rescale", [(4, 6), 0.25, -1.0], keras=_rescaled),
+    layer("rescale", [(2, 3, 4), (4,), (3, 1)], keras=_rescaled, differentiate=(0,)),
+    layer("standardize", [(4, 6), (6,), (6,)], normal, normal, POSITIVE, keras=_standardized, differentiate=(0,)),
+    layer(
+        "standardize",
+        [(4, 6), (6,), (6,)],
+        normal,
+        normal,
+        POSITIVE,
+        keras=lambda *arrays: _standardized(*arrays, invert=True),
+        differentiate=(0,),
+        invert=True,
+    ),
+    layer(
+        "count_tokens",
+        [(3, 6), (3, 6)],
+        integers(0, 5),
+        keras=lambda k, x, weights: k.ops.sum(tf().one_hot(x, 5) * weights[..., None], axis=-2),
+        differentiate=(1,),
+        tokens=5,
+    ),
+]
+
+CASES = ACTIVATIONS + LOSSES + OPERATIONS + MERGING + LAYERS

@@ -42,6 +42,16 @@ def one_hot(rng, shape):
     return np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])]
 
 
+def booleans(share):
+    """Draws True for about this share of the elements."""
+    return lambda rng, shape: rng.random(shape) < share
+
+
+def apart(rng, shape):
+    """Draws numbers no two of which are near each other."""
+    return rng.permutation(np.prod(shape)).reshape(shape) * 0.37 - 3.0
+
+
 def away_from(*kinks, gap=0.01):
     """Normal numbers, moved off the points where a function has no derivative."""
 
@@ -59,11 +69,13 @@ class Case:
 
     Args:
         forward, backward: the pair.
-        shapes: shapes of the array arguments, in order; None passes None.
+        shapes: shapes of the array arguments, in order; None passes None, a float passes itself.
         inputs: how to draw each of them; normal numbers where missing.
         differentiate: which array arguments the backward returns gradients of, in its order; None for all.
         keras: dotted name in keras ("activations.relu"), or a function of (keras, *tensors); None for none.
         in_place: whether `out` may be the first input, and `dx` be `dy`.
+        grouped: whether the forward takes its arrays as one list.
+        strided: whether destinations needn't be contiguous.
         **keywords: further arguments of the forward (and of a Keras function given by name).
     """
 
@@ -77,20 +89,25 @@ class Case:
         differentiate=None,
         keras=None,
         in_place=False,
+        grouped=False,
+        strided=True,
         **keywords,
     ):
         self.forward, self.backward, self.shapes, self.keywords = forward, backward, shapes, keywords
         self.inputs = [*inputs, *[normal] * (len(shapes) - len(inputs))]
         wanted = range(len(shapes)) if differentiate is None else differentiate
-        self.differentiate = [index for index in wanted if shapes[index] is not None]
-        self.keras, self.in_place = keras, in_place
-        options = inspect.signature(backward).parameters.values()
-        self.destinations = [p.name for p in options if p.kind is p.KEYWORD_ONLY and p.name != "need_dx"]
+        self.differentiate = [index for index in wanted if isinstance(shapes[index], tuple)]
+        self.keras, self.in_place, self.grouped, self.strided = keras, in_place, grouped, strided
+        options = inspect.signature(backward).parameters
+        self.wishes = [name for name in ("need", "need_dx") if name in options]
+        named = [p.name for p in options.values() if p.kind is p.KEYWORD_ONLY]
+        self.destinations = [name for name in named if name not in self.wishes]
         self.has_out = "out" in inspect.signature(forward).parameters
 
     def __repr__(self):
         words = [self.forward.__name__, *(f"{key}={value}" for key, value in self.keywords.items())]
-        return "-".join([*words, "x".join(map(str, self.shapes[-1] or ()))])
+        last = self.shapes[-1] if isinstance(self.shapes[-1], tuple) else ()
+        return "-".join([*words, "x".join(map(str, last))])
 
     @property
     def rng(self):
@@ -100,21 +117,31 @@ class Case:
         """Returns the inputs; those with a gradient in `dtype`, floats otherwise too, integers as drawn."""
         rng, drawn = self.rng, []
         for shape, draw in zip(self.shapes, self.inputs, strict=True):
-            array = None if shape is None else np.asarray(draw(rng, shape))
-            keep = array is None or array.dtype.kind in "iub"
+            array = np.asarray(draw(rng, shape)) if isinstance(shape, tuple) else shape
+            keep = not isinstance(shape, tuple) or array.dtype.kind in "iub"
             drawn.append(array if keep else array.astype(dtype))
         return drawn
 
+    def results(self, arrays, **keywords):
+        """Returns all that the forward returns."""
+        arguments = [list(arrays)] if self.grouped else arrays
+        return self.forward(*arguments, **self.keywords, **keywords)
+
     def run(self, arrays, **keywords):
         """Returns y and the cache; a fused pair's further results are left out."""
-        results = self.forward(*arrays, **self.keywords, **keywords)
+        results = self.results(arrays, **keywords)
         return results[0], results[-1]
+
+    def all_gradients(self, dy, cache, **keywords):
+        """Returns what the backward returns as a tuple; only constant operands are left out beforehand."""
+        if "need" in self.wishes:
+            keywords = {"need": tuple(index in self.differentiate for index in (0, 1)), **keywords}
+        found = self.backward(dy, cache, **keywords)
+        return found if isinstance(found, tuple) else (found,)
 
     def gradients(self, dy, cache, **keywords):
         """Returns the gradients as a list in the order of `differentiate`."""
-        found = self.backward(dy, cache, **keywords)
-        found = found if isinstance(found, tuple) else (found,)
-        return [gradient for gradient in found if gradient is not None]
+        return [gradient for gradient in self.all_gradients(dy, cache, **keywords) if gradient is not None]
 
     def dy(self, y):
         return np.asarray(self.rng.normal(size=y.shape), dtype=y.dtype)
@@ -169,7 +196,7 @@ def check_keras(case):
     if case.keras is None:
         return
     arrays, y, dy, gradients = computed(case, np.float32)
-    tensors = [array if array is None else tf().constant(array) for array in arrays]
+    tensors = [tf().constant(array) if isinstance(array, np.ndarray) else array for array in arrays]
     watched = [tensors[index] for index in case.differentiate]
     with tf().GradientTape() as tape:
         tape.watch(watched)
@@ -203,7 +230,7 @@ def check_untouched(case):
     """Nothing writes on the inputs or on dy, not even for a while: they are read-only here."""
     arrays = case.arrays(np.float64)
     for array in arrays:
-        if array is not None:
+        if isinstance(array, np.ndarray):
             array.flags.writeable = False
     y, cache = case.run(arrays)
     dy = case.dy(y)
@@ -212,28 +239,64 @@ def check_untouched(case):
 
 
 def check_destinations(case):
-    """Results written to destinations are those without, and the destinations come back."""
-    arrays, y, dy, gradients = computed(case)
-    keywords = {"out": np.full_like(_main_result(case, arrays), np.nan)} if case.has_out else {}
-    results = case.forward(*arrays, **case.keywords, **keywords)
-    if case.has_out:
-        main = results[0 if len(results) == 2 else 1]
-        assert main is keywords["out"]
-        np.testing.assert_array_equal(main, _main_result(case, arrays))
-    np.testing.assert_array_equal(results[0], y)
-    names = [name for name, _ in zip(case.destinations, gradients, strict=True)]
-    places = {name: np.full_like(gradient, np.nan) for name, gradient in zip(names, gradients, strict=True)}
-    for place, found, wanted in zip(
-        places.values(), case.gradients(dy, results[-1], **places), gradients, strict=True
-    ):
-        assert found is place
-        np.testing.assert_array_equal(found, wanted)
+    """Results written to destinations, contiguous or not, are those without, and the destinations come back."""
+    for room in (_room, _wide_room) if case.strided else (_room,):
+        arrays, y, dy, _ = computed(case)
+        keywords = {"out": room(_main_result(case, arrays))} if case.has_out else {}
+        results = case.results(arrays, **keywords)
+        if case.has_out:
+            main = results[0 if len(results) == 2 else 1]
+            assert main is keywords["out"]
+            np.testing.assert_array_equal(main, _main_result(case, arrays))
+        np.testing.assert_array_equal(results[0], y)
+        _check_gradient_destinations(case, dy, results[-1], room)
+
+
+def _check_gradient_destinations(case, dy, cache, room):
+    wanted = case.all_gradients(dy, cache)
+    rooms = [None if gradient is None else room(gradient) for gradient in wanted]
+    if case.destinations == ["dxs"]:
+        keywords, places = {"dxs": rooms}, rooms
+    elif len(case.destinations) == len(wanted):
+        keywords = {key: place for key, place in zip(case.destinations, rooms, strict=True) if place is not None}
+        places = rooms
+    else:  # none at all, or one that all gradients share
+        keywords, places = {name: room(dy) for name in case.destinations}, None
+    found = case.all_gradients(dy, cache, **keywords)
+    for gradient, right in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(gradient, right)
+    assert places is None or all(a is b for a, b in zip(found, places, strict=True))
+
+
+def _room(array):
+    return np.full_like(array, np.nan)
+
+
+def _wide_room(array):
+    """Returns a destination like `array` that isn't contiguous."""
+    return np.full((*array.shape, 2), np.nan, array.dtype)[..., 0]
 
 
 def _main_result(case, arrays):
     """Returns what `out` is the destination of: y, or the probabilities of a fused loss."""
-    results = case.forward(*arrays, **case.keywords)
+    results = case.results(arrays)
     return results[0 if len(results) == 2 else 1]
+
+
+def check_wishes(case):
+    """A gradient that isn't wanted comes back as None, and the others are the same."""
+    arrays, _, dy, _ = computed(case)
+    cache = case.run(arrays)[1]
+    wanted = case.all_gradients(dy, cache)
+    wishes = {"need": [(True, False), (False, True)], "need_dx": [False]}
+    for name in case.wishes:
+        for wish in wishes[name]:
+            found = case.all_gradients(dy, cache, **{name: wish})
+            missed = [not kept for kept in wish] if name == "need" else [True, *[False] * (len(wanted) - 1)]
+            for gradient, right, none in zip(found, wanted, missed, strict=True):
+                assert not none or gradient is None
+                if not none and right is not None:
+                    np.testing.assert_array_equal(gradient, right)
 
 
 def check_in_place(case):
@@ -260,7 +323,7 @@ def check_strides(case):
 
 def _strided(array):
     """Returns a view equal to `array`: every second element along the last axis, axes laid out backwards."""
-    if array is None or array.ndim == 0:
+    if not isinstance(array, np.ndarray) or array.ndim == 0:
         return array
     wide = np.repeat(array, 2, axis=-1)
     return np.asfortranarray(wide)[..., ::2]
@@ -270,7 +333,7 @@ def check_device(case):
     """The same code runs on arrays of CuPy: nothing is mixed with the host or copied there and back."""
     arrays, y, dy, gradients = computed(case)
     with cupy_standin.install():
-        moved = [None if array is None else cupy_standin.device(array) for array in arrays]
+        moved = [cupy_standin.device(item) if isinstance(item, np.ndarray) else item for item in arrays]
         found, cache = case.run(moved)
         on_device = case.gradients(cupy_standin.device(dy), cache)
         np.testing.assert_allclose(cupy_standin.peek(found), y, rtol=1e-12, atol=1e-14)
@@ -286,6 +349,7 @@ CHECKS = (
     check_dtype,
     check_untouched,
     check_destinations,
+    check_wishes,
     check_in_place,
     check_strides,
     check_device,

@@ -63,7 +63,8 @@ class Grower:
 
     def constraint(self):
         c = self.k.constraints
-        return self.draw.choice([None, None, None, "non_neg", c.MaxNorm(0.8), c.UnitNorm(), c.MinMaxNorm(0.3, 0.9)])
+        some = ["non_neg", c.MaxNorm(0.8), c.UnitNorm(), c.MinMaxNorm(0.3, 0.9)]
+        return self.draw.choice([None, None, None, *some])
 
     def activity(self):
         return self.draw.choice([None, None, None, self.k.regularizers.L2(0.05), "l1"])

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_the_cut_depends_on_shapes_alone(small_cache):
     assert cuts[0] == cuts[1]
     for rows, parts in zip((1, 7, 8, 9, 100, 101), cuts[0], strict=True):
         assert parts[0][0] == 0 and parts[-1][1] == rows
-        assert all(end == start for (_, end), (start, _) in zip(parts, parts[1:], strict=False))
+        assert all(end == start for (_, end), (start, _) in pairwise(parts))
         sizes = {stop - start for start, stop in parts}
         assert max(sizes) - min(sizes) <= 1
 
@@ -345,7 +346,7 @@ def test_a_softmax_that_is_read_elsewhere_keeps_its_jacobian(where):
 
 
 def test_activations_in_place_change_no_bit(monkeypatch):
-    names = [name for name in ("relu", "tanh", "sigmoid", "softplus", "elu", "softmax", "selu", "leaky_relu")]
+    names = ["relu", "tanh", "sigmoid", "softplus", "elu", "softmax", "selu", "leaky_relu"]
 
     def run():
         utils.set_random_seed(7)
@@ -427,7 +428,8 @@ import numpy as np
 import kerasette as k
 from kerasette import layers, utils
 utils.set_random_seed(int(sys.argv[1]))
-model = k.Sequential([k.Input((4,)), layers.Dense(16, "relu"), layers.Dropout(0.5), layers.Dense(3, "softmax")])
+body = [layers.Dense(16, "relu"), layers.Dropout(0.5), layers.Dense(3, "softmax")]
+model = k.Sequential([k.Input((4,)), *body])
 model.compile("sparse_categorical_crossentropy", "adam")
 rng = np.random.default_rng(0)
 model.fit(rng.normal(size=(50, 4)), rng.integers(0, 3, 50), epochs=3, verbose=0)

@@ -6,16 +6,6 @@ from kerasette import functions
 from tests.cases import CASES
 from tests.harness import CHECKS
 
-ELSEWHERE = (  # pairs whose gradients are held in test_core_functions.py
-    "bias_add",
-    "batch_normalization",
-    "batch_normalization_inference",
-    "dense",
-    "dropout",
-    "layer_normalization",
-    "unit_normalization",
-)
-
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 @pytest.mark.parametrize("case", CASES, ids=repr)
@@ -26,4 +16,4 @@ def test_case(case, check):
 def test_every_pair_has_a_line():
     pairs = {name.removesuffix("_backward") for name in dir(functions) if name.endswith("_backward")}
     held = {case.forward.__name__ for case in CASES}
-    assert sorted(pairs - held - set(ELSEWHERE)) == []
+    assert sorted(pairs - held) == []

@@ -56,7 +56,8 @@ class Adversaries:
         self.k = k
         z, x = k.Input((3,)), k.Input((4,))
         h = k.layers.Dense(6, activation="tanh")(z)
-        self.generator = k.Model(z, k.layers.Dense(4)(k.layers.BatchNormalization(momentum=0.8)(h)), name="maker")
+        h = k.layers.BatchNormalization(momentum=0.8)(h)
+        self.generator = k.Model(z, k.layers.Dense(4)(h), name="maker")
         body = k.layers.Dense(5, activation="relu", kernel_regularizer="l2")
         h = k.layers.BatchNormalization(momentum=0.7)(body(x))
         out = k.layers.Dense(1, activation="sigmoid")(k.layers.LayerNormalization()(h))
@@ -111,7 +112,7 @@ def test_the_joint_model_leaves_the_discriminator_alone():
 
 
 class Twins:
-    """Three models over one trunk, each with an optimizer and loss of its own; one trunk layer is called twice."""
+    """Three models over one trunk, each with an optimizer and loss of its own; one calls a layer twice."""
 
     def __init__(self, k):
         a, b = k.Input((4,)), k.Input((4,))

@@ -84,12 +84,16 @@ class Pair:
             keras().utils.clear_session()
             reset_names()
             tf().random.set_seed(number)
-            self.models = {name: random_graphs.build(library(name), number, noisy) for name in ("keras", "kerasette")}
+            self.models = {
+                name: random_graphs.build(library(name), number, noisy) for name in ("keras", "kerasette")
+            }
             xs, ys, weights = random_graphs.data(number, dtype=dtype)
         self.xs, self.ys, self.weights = alone(xs), alone(ys), alone(weights)
         rng = np.random.default_rng(number)
         shapes = [array.shape for array in self.models["keras"].get_weights()]
-        self.start = [rng.uniform(0.1, 0.9, shape).astype(dtype) * rng.choice([-1, 1], shape) for shape in shapes]
+        self.start = [
+            rng.uniform(0.1, 0.9, shape).astype(dtype) * rng.choice([-1, 1], shape) for shape in shapes
+        ]
         for array, weight in zip(self.start, self.models["keras"].weights, strict=True):
             if "variance" in weight.path:
                 array[...] = abs(array)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from kerasette.backend import threads, to_numpy
+from kerasette.backend import threads, to_module, to_numpy
 from kerasette.engine.executor import Executor
 from kerasette.params import runs_of
 
@@ -253,24 +253,27 @@ class Engine:
     # ------------------------------------------------------------ penalties on parameters
 
     def _find_penalties(self):
-        """Returns (parameter, (number of its run, place) or None) for each parameter with a regularizer."""
-        places = {place.parameter: (k, place) for k, run in enumerate(self.runs) for place in run.parameters}
-        parameters = dict.fromkeys(p for layer in self.plan.layers for p in layer.parameters)
-        return [(p, places.get(p)) for p in parameters if p.regularizer is not None]
+        """Returns (parameter, number of its run, its place there) for each trained one with a regularizer.
+
+        A frozen parameter costs nothing, as in Keras.
+        """
+        places = [(k, place) for k, run in enumerate(self.runs) for place in run.parameters]
+        return [(p.parameter, k, p) for k, p in places if p.parameter.regularizer is not None]
 
     def penalize(self, backward: bool) -> float:
         """Returns the penalties on parameters, and adds their gradients once a step."""
         total = 0.0
-        for parameter, position in self._penalties:
+        for parameter, number, place in self._penalties:
             total = total + parameter.regularizer(parameter.value)
-            if backward and position is not None:
-                number, place = position
+            if backward:
                 part = self.gradients[number][place.offset : place.offset + place.size]
                 part += parameter.regularizer.gradient(parameter.value).reshape(-1)
         return total
 
     def predict(self, xs):
         """Returns the outputs for the arrays `xs` as new arrays on the host."""
+        if self.xp is not np:
+            xs = [to_module(self.xp, x) for x in xs]
         _, _, outs = self.run(xs)
         if len(self.cuts(len(xs[0]), False)) > 1 or self.xp is not np:
             return [to_numpy(out) for out in outs]  # these are no buffers of an executor

@@ -5,9 +5,11 @@ dies where softmax or sigmoid saturates. The pairs that take probabilities clip 
 gradient is 0 where the clip is at work.
 """
 
+from functools import lru_cache
+
 from kerasette.backend import epsilon, xp_of
 from kerasette.errors import value_error
-from kerasette.functions.common import expand, mean, put, spread_mean, targets
+from kerasette.functions.common import expand, mean, put, row_peaks, row_sums, spread_mean, targets
 
 
 def smooth(y_true, label_smoothing, classes):
@@ -26,6 +28,15 @@ def clip_probabilities(y_pred, low):
 # ---------------------------------------------------------------- fused with softmax or sigmoid
 
 
+def _softmax(xp, logits, axis, out):
+    """Returns logits - max, their softmax (in `out` where given), and log(sum(exp(logits - max)))."""
+    shifted = logits - row_peaks(xp, logits, axis)
+    p = xp.exp(shifted, out=out)
+    total = row_sums(xp, p, axis)
+    p /= expand(xp, total, axis)
+    return shifted, p, xp.log(total)
+
+
 def softmax_crossentropy(y_true, y_pred, label_smoothing=0.0, axis=-1, *, out=None):
     """Computes p = softmax(y_pred) and the losses -sum(y_true log(p)) over `axis`.
 
@@ -41,13 +52,10 @@ def softmax_crossentropy(y_true, y_pred, label_smoothing=0.0, axis=-1, *, out=No
     """
     xp = xp_of(y_pred)
     y_true = smooth(targets(y_true, y_pred), label_smoothing, y_pred.shape[axis])
-    shifted = y_pred - y_pred.max(axis=axis, keepdims=True)
-    p = xp.exp(shifted, out=out)
-    total = p.sum(axis=axis, keepdims=True)
-    p /= total
-    surprise = xp.subtract(xp.log(total), shifted, out=shifted)
+    shifted, p, log_total = _softmax(xp, y_pred, axis, out)
+    surprise = xp.subtract(expand(xp, log_total, axis), shifted, out=shifted)
     surprise *= y_true
-    return surprise.sum(axis=axis), p, (p, y_true, axis)
+    return row_sums(xp, surprise, axis), p, (p, y_true, axis)
 
 
 def softmax_crossentropy_backward(dlosses, cache, *, dy_pred=None):
@@ -57,13 +65,13 @@ def softmax_crossentropy_backward(dlosses, cache, *, dy_pred=None):
     """
     p, y_true, axis = cache
     xp = xp_of(p)
-    dy_pred = xp.multiply(p, y_true.sum(axis=axis, keepdims=True), out=dy_pred)
+    dy_pred = xp.multiply(p, expand(xp, row_sums(xp, y_true, axis), axis), out=dy_pred)
     dy_pred -= y_true
     dy_pred *= expand(xp, dlosses, axis)
     return dy_pred
 
 
-def sparse_softmax_crossentropy(y_true, y_pred, ignore_class=None, axis=-1, *, out=None):
+def sparse_softmax_crossentropy(y_true, y_pred, ignore_class=None, axis=-1, *, checked=False, out=None):
     """Computes p = softmax(y_pred) and the losses -log(p[y_true]).
 
     Args:
@@ -71,6 +79,7 @@ def sparse_softmax_crossentropy(y_true, y_pred, ignore_class=None, axis=-1, *, o
         y_pred: logits (..., C).
         ignore_class: label whose samples have loss 0 and no gradient.
         axis: the axis of the classes in `y_pred`.
+        checked: whether somebody has made sure that all labels are in range.
         out: destination of the probabilities.
 
     Returns:
@@ -80,13 +89,10 @@ def sparse_softmax_crossentropy(y_true, y_pred, ignore_class=None, axis=-1, *, o
         InvalidValue: for a label outside 0 ... C - 1 (see `class_numbers`).
     """
     xp = xp_of(y_pred)
-    labels, valid = class_numbers(y_true, y_pred.shape, ignore_class, axis)
-    shifted = y_pred - y_pred.max(axis=axis, keepdims=True)
-    p = xp.exp(shifted, out=out)
-    total = p.sum(axis=axis, keepdims=True)
-    p /= total
+    labels, valid = class_numbers(y_true, y_pred.shape, ignore_class, axis, checked)
+    shifted, p, log_total = _softmax(xp, y_pred, axis, out)
     at = _places(xp, labels, axis)
-    losses = xp.log(total.squeeze(axis)) - shifted[at]
+    losses = log_total - shifted[at]
     if valid is not None:
         losses = xp.where(valid, losses, 0.0)
     return losses, p, (p, at, valid, axis)
@@ -136,7 +142,7 @@ def sigmoid_crossentropy_backward(dlosses, cache, *, dy_pred=None):
 # ---------------------------------------------------------------- class numbers
 
 
-def class_numbers(y_true, shape, ignore_class=None, axis=-1):
+def class_numbers(y_true, shape, ignore_class=None, axis=-1, checked=False):
     """Returns labels as int64 without the axis of the classes, and which of them count (None for all).
 
     Labels on the host are checked; labels on a device are not, since asking would wait for the device.
@@ -147,6 +153,7 @@ def class_numbers(y_true, shape, ignore_class=None, axis=-1):
         shape: of the predictions, (..., C).
         ignore_class: label that does not count; it is replaced by 0.
         axis: of the classes in `shape`.
+        checked: whether the values are known to be right, so that only the shape is looked at.
 
     Raises:
         InvalidValue: where labels and `shape` don't fit, or a label is no whole number of 0 ... C - 1.
@@ -162,15 +169,15 @@ def class_numbers(y_true, shape, ignore_class=None, axis=-1):
             f"Wanted {tuple(kept)}; for one-hot labels use the loss without 'sparse'.",
         )
     labels = y_true.astype("int64", copy=False)
-    on_host = xp.__name__ == "numpy"
-    if on_host and y_true.dtype.kind == "f" and (labels != y_true).any():
+    doubtful = not checked and xp.__name__ == "numpy"
+    if doubtful and y_true.dtype.kind == "f" and (labels != y_true).any():
         _refuse(y_true, labels != y_true, "is no whole number. Class numbers are 0, 1, 2 ...")
     valid = None
     if ignore_class is not None:
         valid = labels != ignore_class
         labels = labels * valid
     # As unsigned numbers the negative ones are huge: one reduction finds both kinds.
-    if on_host and labels.size and labels.view("uint64").max() >= classes:
+    if doubtful and labels.size and labels.view("uint64").max() >= classes:
         reason = (
             f"is outside 0 ... {classes - 1}. Give the last layer more units, or renumber the classes from 0."
         )
@@ -184,8 +191,15 @@ def _refuse(labels, wrong, reason):
     raise value_error(f"Label {labels[place].item():g} at row {where} {reason}")
 
 
+@lru_cache(maxsize=16)
+def _rows(xp, count):
+    return xp.arange(count)
+
+
 def _places(xp, labels, axis):
     """Returns the index that picks, along `axis`, the element of each label."""
+    if labels.ndim == 1 and axis in (-1, 1):
+        return _rows(xp, len(labels)), labels
     grids = [xp.arange(n).reshape((n,) + (1,) * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape)]
     grids.insert(axis if axis >= 0 else labels.ndim + 1 + axis, labels)
     return tuple(grids)
@@ -235,7 +249,9 @@ def categorical_crossentropy_backward(dlosses, cache, *, dy_pred=None):
     return backward(dlosses, inner, dy_pred=dy_pred)
 
 
-def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_class=None, axis=-1):
+def sparse_categorical_crossentropy(
+    y_true, y_pred, from_logits=False, ignore_class=None, axis=-1, *, checked=False
+):
     """Computes -log(q[y_true] / sum(q)) over `axis`; q is `y_pred` clipped to [epsilon, 1 - epsilon].
 
     Args:
@@ -244,6 +260,7 @@ def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_cl
         from_logits: whether `y_pred` holds logits.
         ignore_class: label whose samples have loss 0 and no gradient.
         axis: the axis of the classes in `y_pred`.
+        checked: whether somebody has made sure that all labels are in range.
 
     Returns:
         losses (...) and the cache for `sparse_categorical_crossentropy_backward`.
@@ -252,10 +269,10 @@ def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_cl
         InvalidValue: for a label outside 0 ... C - 1 (see `class_numbers`).
     """
     if from_logits:
-        losses, _, cache = sparse_softmax_crossentropy(y_true, y_pred, ignore_class, axis)
+        losses, _, cache = sparse_softmax_crossentropy(y_true, y_pred, ignore_class, axis, checked=checked)
         return losses, (sparse_softmax_crossentropy_backward, cache)
     xp = xp_of(y_pred)
-    labels, valid = class_numbers(y_true, y_pred.shape, ignore_class, axis)
+    labels, valid = class_numbers(y_true, y_pred.shape, ignore_class, axis, checked)
     clipped, inside = clip_probabilities(y_pred, epsilon())
     at = _places(xp, labels, axis)
     losses = xp.log(clipped.sum(axis=axis)) - xp.log(clipped[at])

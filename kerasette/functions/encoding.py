@@ -30,24 +30,25 @@ def one_hot(numbers, tokens, dtype):
     return y.reshape(*numbers.shape, tokens)
 
 
-def count_tokens(numbers, tokens, dtype, weights=None):
+def count_tokens(numbers, weights=None, *, tokens, dtype=None):
     """Counts in each row how often each token occurs.
 
     Args:
         numbers: (..., L) whole numbers from 0 to `tokens` - 1.
-        tokens: how many there are.
-        dtype: of the result.
         weights: like `numbers`: what each of them counts; 1 unless given.
+        tokens: how many there are.
+        dtype: of the result; that of the weights unless given.
 
     Returns:
-        (..., tokens).
+        y (..., tokens), and the numbers: the cache for `count_tokens_backward`.
     """
     xp = xp_of(numbers)
     rows = numbers.size // max(1, numbers.shape[-1])
     places = numbers.reshape(rows, -1) + xp.arange(rows)[:, None] * tokens
+    dtype = weights.dtype if dtype is None else dtype
     weights = None if weights is None else weights.reshape(-1)
     counts = xp.bincount(places.reshape(-1), weights, minlength=rows * tokens)
-    return counts.astype(dtype).reshape(*numbers.shape[:-1], tokens)
+    return counts.astype(dtype).reshape(*numbers.shape[:-1], tokens), numbers
 
 
 def count_tokens_backward(dy, numbers):

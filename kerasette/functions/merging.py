@@ -17,9 +17,11 @@ def _none(xs):
 
 def _fold(ufunc, xs, out):
     """Returns ufunc(ufunc(x0, x1), x2) ... over broadcast arrays."""
-    y = ufunc(xs[0], xs[1], out=out)
-    for x in xs[2:]:
-        y = ufunc(y, x, out=out)
+    y = xs[0]
+    for place, x in enumerate(xs[1:], 2):
+        # CuPy refuses an `out` larger than the result, which only the last one surely fills.
+        fits = out is not None and (place == len(xs) or out.shape in (y.shape, x.shape))
+        y = ufunc(y, x, out=out if fits else None)
     return y
 
 

@@ -2,6 +2,7 @@
 
 from kerasette.backend import xp_of
 from kerasette.functions.common import count, expand, put
+from kerasette.functions.core import PLAIN_ROWS
 
 
 def getitem(x, key):
@@ -21,9 +22,22 @@ def getitem_backward(dy, cache, *, dx=None):
 # ---------------------------------------------------------------- reductions
 
 
+def _sum(x, axis, keepdims, dtype=None):
+    """Returns the sum of `x` over `axis`; of integers in `dtype`, or NumPy's choice.
+
+    Along other axes than the last ones NumPy adds row after row, and many float32 rows lose digits so:
+    these are added in float64.
+    """
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    rows = axis is not None and min(a % x.ndim for a in axes) < x.ndim - len(axes)
+    if rows and x.dtype == "float32" and count(x.shape, axis) > PLAIN_ROWS:
+        return x.sum(axis=axis, dtype="float64", keepdims=keepdims).astype(x.dtype)
+    return x.sum(axis=axis, dtype=dtype, keepdims=keepdims)
+
+
 def sum_axes(x, axis=None, keepdims=False, *, out=None):
     """Computes the sum over `axis` (a whole number, a tuple of them, or None for all)."""
-    return put(x.sum(axis=axis, dtype=x.dtype, keepdims=keepdims), out), (x.shape, axis, keepdims)
+    return put(_sum(x, axis, keepdims, x.dtype), out), (x.shape, axis, keepdims)
 
 
 def sum_axes_backward(dy, cache, *, dx=None):
@@ -34,7 +48,7 @@ def sum_axes_backward(dy, cache, *, dx=None):
 
 def mean_axes(x, axis=None, keepdims=False, *, out=None):
     """Computes the mean over `axis` (a whole number, a tuple of them, or None for all)."""
-    y = x.sum(axis=axis, keepdims=keepdims) / count(x.shape, axis)
+    y = _sum(x, axis, keepdims) / count(x.shape, axis)
     return put(y, out), (x.shape, axis, keepdims)
 
 

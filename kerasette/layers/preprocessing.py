@@ -151,7 +151,8 @@ class Normalization(Layer):
         if self._given is None:
             mean, variance = w["mean"], w["variance"]
         else:
-            mean, variance = (ctx.xp.asarray(one(ctx.xp, dtype), dtype=dtype) for one in self._given)
+            given = [one(ctx.xp, dtype) for one in self._given]
+            mean, variance = given if self._given[0].shape else [ctx.xp.full((), one, dtype) for one in given]
         if mean.ndim:
             shape = self._spread(x.shape[1:])
             mean, variance = mean.reshape(shape), variance.reshape(shape)
@@ -279,7 +280,7 @@ class CategoryEncoding(Layer):
         if self.output_mode == "one_hot":
             y = functions.one_hot(numbers, tokens, dtype)
             return y.reshape(len(x), *self.output_shape(x.shape[1:])), None
-        y = functions.count_tokens(numbers, tokens, dtype, weights)
+        y, _ = functions.count_tokens(numbers, weights, tokens=tokens, dtype=dtype)
         if self.output_mode == "multi_hot":
             return (y > 0).astype(dtype), None
         return y, numbers if weights is not None else None

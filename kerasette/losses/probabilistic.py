@@ -1,5 +1,7 @@
 """Losses for probabilities: cross-entropies, focal ones, and the Kullback-Leibler divergence."""
 
+from functools import partial
+
 from kerasette.errors import fraction, value_error
 from kerasette.functions import crossentropy, focal
 from kerasette.losses import targets
@@ -132,11 +134,12 @@ class SparseCategoricalCrossentropy(FusedLoss):
     0.693147...
     """
 
-    function = staticmethod(crossentropy.sparse_categorical_crossentropy)
+    # `prepare` has looked at every label before training; the functions needn't do so at every step.
+    function = staticmethod(partial(crossentropy.sparse_categorical_crossentropy, checked=True))
     derivative = staticmethod(crossentropy.sparse_categorical_crossentropy_backward)
     options = ("from_logits", "ignore_class", "axis")
     activation = "softmax"
-    fused = staticmethod(crossentropy.sparse_softmax_crossentropy)
+    fused = staticmethod(partial(crossentropy.sparse_softmax_crossentropy, checked=True))
     fused_derivative = staticmethod(crossentropy.sparse_softmax_crossentropy_backward)
     fused_option = "ignore_class"
 
@@ -160,6 +163,11 @@ class SparseCategoricalCrossentropy(FusedLoss):
         axis = targets.class_axis(self.axis, output_shape, self.name)
         y = targets.numeric(y, who, self.name)
         return targets.class_numbers(y, output_shape, axis, self.ignore_class, who, self.name)
+
+    def call(self, y_true, y_pred):
+        """Returns the single losses; labels given here went through no `prepare`, so they are checked."""
+        crossentropy.class_numbers(y_true, y_pred.shape, self.ignore_class, self.axis)
+        return super().call(y_true, y_pred)
 
     @property
     def counts_all(self):

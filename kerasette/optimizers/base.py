@@ -1,8 +1,9 @@
 """The base of all optimizers: options, learning rate, state, and the order of a step."""
 
-import contextlib
 import re
 from operator import is_
+
+import numpy as np
 
 from kerasette.backend import module
 from kerasette.errors import fraction, positive_int, type_error, value_error
@@ -199,6 +200,11 @@ class Optimizer(Configurable):
         self.xp, self._slots, self._program = module("numpy"), None, None
         self._grads, self._scalars = None, None
 
+    def unbuild(self) -> None:
+        """Forgets weights and slots, as before the first build(); the next one may be on another device."""
+        self._unbind()
+        self._kept, self.built = None, False
+
     def exclude_from_weight_decay(self, var_list=None, var_names=None) -> None:
         """Keeps parameters out of weight decay; to be called before training.
 
@@ -296,10 +302,7 @@ class Optimizer(Configurable):
 
     def _clip_norms(self, grads) -> None:
         """Scales each gradient, or all together, down to a norm; an infinite norm gives NaN, as in Keras."""
-        warnings = contextlib.nullcontext()
-        if self.xp is module("numpy"):
-            warnings = self.xp.errstate(invalid="ignore", over="ignore")
-        with warnings:
+        with np.errstate(invalid="ignore", over="ignore"):
             if self.global_clipnorm:
                 norm = sum(self.xp.dot(grad, grad) for grad in grads) ** 0.5
                 factor = self.global_clipnorm / self.xp.maximum(norm, self.global_clipnorm) + (norm - norm)

@@ -56,6 +56,9 @@ class ufunc:  # noqa: N801 - CuPy's name
         places = tuple(None if out is None else destination(out, f"cupy.{self.name}") for out in outs)
         if not any(place is not None for place in places):
             return box(self._numpy(*values, **options))
+        shape = np.broadcast_shapes(*(np.shape(value) for value in values))
+        if any(place is not None and place.shape != shape for place in places):
+            raise ValueError("Out shape is mismatched")
         self._numpy(*values, out=places, **options)
         return outs[0] if self.nout == 1 else tuple(outs)
 
