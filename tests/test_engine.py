@@ -506,10 +506,10 @@ def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end():
     model, x, y = interruptible()
     step = model.optimizer.step
 
-    def slow(gradients):
+    def slow(gradients, *parallel):
         if model.optimizer.iterations == 2:
             os.kill(os.getpid(), signal.SIGINT)
-        step(gradients)
+        step(gradients, *parallel)
 
     model.optimizer.step = slow
     with pytest.warns(UserWarning, match="interrupted"):

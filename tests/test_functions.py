@@ -1,4 +1,4 @@
-"""Every line of cases.py passes every check of harness.py, and every pair has a line."""
+"""Every line of cases passes every check of harness.py, and every pair has a line."""
 
 import pytest
 

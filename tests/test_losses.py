@@ -511,3 +511,22 @@ def test_prepare_refuses(name, y, output_shape, error, words):
     with pytest.raises(error, match=words) as caught:
         losses.get(name).prepare(y, output_shape, "y")
     assert len(str(caught.value)) <= 400
+
+
+# ---------------------------------------------------------------- labels are checked once
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_direct_calls_of_the_sparse_loss_check_the_labels(from_logits):
+    """Training has its labels checked by prepare(), so forward() doesn't look again; callers have not."""
+    loss = losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+    y_pred = np.full((2, 3), 1 / 3, "float32")
+    for call in (loss, loss.call):
+        for labels in ([0, 3], [-1, 0], [0.0, 1.5]):
+            with pytest.raises(ValueError, match="Label"):
+                call(np.array(labels), y_pred)
+    with pytest.raises(ValueError, match="don't fit"):
+        loss.forward(np.array([0, 1, 2]), y_pred)
+    for labels in ([0, 3], [-1, 0], [0.0, 1.5]):
+        with pytest.raises(ValueError, match="y holds"):
+            loss.prepare(np.array(labels), (3,), "y")

@@ -183,6 +183,14 @@ def test_validation_split_takes_the_last_rows():
     assert history["val_loss"] == [pytest.approx(error[7:].mean())]
 
 
+def test_accuracy_of_equal_predictions_takes_the_first():
+    """Nought weights predict the same for each class: class 0 is right, by numbers and by columns."""
+    labels = np.array([0, 1, 2, 0])
+    for loss, y in (("sparse_categorical_crossentropy", labels), ("mse", np.eye(3)[labels])):
+        model = linear(units=3, kernel_initializer="zeros").compile(loss, "sgd", metrics=["accuracy"])
+        assert model.evaluate(np.ones((4, 3)), y, verbose=0)[1] == 0.5
+
+
 # ---------------------------------------------------------------- graphs
 
 

@@ -43,8 +43,6 @@ class Bug:
 
 
 LAYERS = ("tests/test_layers.py", "-k")
-DERIVATIVE = (*LAYERS, "derivative")
-CORE = ("tests/test_core_functions.py", "-k")
 FUNCTIONS = ("tests/test_functions.py", "-k")
 OPTIMIZERS = ("tests/test_optimizers.py", "-k")
 ENGINE = ("tests/test_engine.py", "-k")
@@ -90,10 +88,8 @@ BUGS = [
     Bug(
         "RMSprop: epsilon outside the root",
         "optimizers/adaptive.py",
-        "    def _centered(self, theta, grad, velocity, average",
-        "    def _scale(self, grad, velocity, scratch, rate, epsilon):\n        grad *= rate\n"
-        "        grad /= self.xp.sqrt(velocity) + epsilon\n\n"
-        "    def _centered(self, theta, grad, velocity, average",
+        "xp.add(moment, epsilon, scratch)\n        xp.sqrt(scratch, scratch)",
+        "xp.sqrt(moment, scratch)\n        scratch += epsilon",
         *TRAINING, "rmsprop",
     ),
     Bug(
@@ -111,14 +107,14 @@ BUGS = [
         "functions/core.py",
         "dbias = sum_rows(dy, dbias) if has_bias else None\n    dx = dy.dot",
         "dbias = sum_rows(dy / len(dy), dbias) if has_bias else None\n    dx = dy.dot",
-        *DERIVATIVE, "derivative and Dense",
+        *LAYERS, "derivative and Dense",
     ),
     Bug(
         "Dense: backward writes on dy",
         "functions/core.py",
         "    dkernel = x.T.dot(dy, dkernel)  # (I, N) (N, O)\n",
         "    dkernel = x.T.dot(dy, dkernel)  # (I, N) (N, O)\n    dy *= 1.0\n",
-        *DERIVATIVE,
+        *FUNCTIONS, "untouched and dense",
     ),
     Bug(
         "Dropout: no scale",
@@ -214,8 +210,8 @@ BUGS = [
     Bug(
         "micro-batches: only the last gradient counts",
         "engine/workers.py",
-        "                else:\n                    total += part\n",
-        "                else:\n                    total[...] = part\n",
+        "                total += part\n",
+        "                total[...] = part\n",
         *ENGINE, "what_the_whole_gives",
     ),
     Bug(
@@ -241,7 +237,7 @@ BUGS = [
     ),
     Bug(
         "loss weight left out of the gradient",
-        "engine/workers.py",
+        "engine/head.py",
         "        if self.weight != 1.0:\n",
         "        if self.weight is None:\n",
         *TRAINING, "loss_weights",
@@ -286,7 +282,7 @@ BUGS = [
         "metrics/accuracy.py",
         "return y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)",
         "return y_true.argmax(axis=-1) == y_pred.shape[-1] - 1 - y_pred[..., ::-1].argmax(axis=-1)",
-        "tests/test_metrics.py", "-k", "strictly_above",
+        *TRAINING, "equal_predictions",
     ),
     Bug(
         "validation_split takes the first rows",
@@ -364,7 +360,8 @@ def main(arguments) -> int:
     bugs = [bug for bug in bugs if bug not in gone]
     broken = failing_without_bugs(bugs)
     for tests in broken:
-        print(f"fails without a bug  {' '.join(tests)}")
+        print(f"fails without a bug, or is empty  {' '.join(tests)}")
+    bugs = [bug for bug in bugs if bug.tests not in broken]
     missed = 0
     for bug in bugs:
         start = time.perf_counter()

@@ -46,7 +46,8 @@ class Executor:
             (step, weights[step.layer]) for step in plan.steps if step.operation.commit is not None
         ]
         self._sums = Scratch(xp, dtype)  # where gradients of several consumers meet
-        self._backward = self._plan_backward(runs, weights)
+        self._runs, self._weights = runs, weights
+        self._backward = self.way_back(self.gradients)
 
     def _context(self, step, dtype):
         return Context(
@@ -145,15 +146,16 @@ class Executor:
 
     # ------------------------------------------------------------ backward
 
-    def _plan_backward(self, runs, weights):
-        """Returns, last step first: (index, backward, ctx, w, dw, target, sources, sums).
+    def way_back(self, gradients):
+        """Returns the way back that writes into `gradients`, one vector for each run: (calls, unreached).
 
-        A parameter's first gradient is written straight into the run's vector. Where a layer stands in
-        several nodes, the later ones write beside it and `sums` says what is added to what. Parameters
-        that no loss reaches are kept in `_unreached`.
+        The calls are, last step first: (index, backward, ctx, w, dw, target, sources, sums). A parameter's
+        first gradient is written straight into the run's vector. Where a layer stands in several nodes,
+        the later ones write beside it and `sums` says what is added to what. `unreached` are the places
+        of parameters that no loss depends on.
         """
         home = {}
-        for run, gradient in zip(runs, self.gradients, strict=True):
+        for run, gradient in zip(self._runs, gradients, strict=True):
             for place in run.parameters:
                 view = gradient[place.offset : place.offset + place.size].reshape(place.shape)
                 home[place.parameter] = view
@@ -179,27 +181,37 @@ class Executor:
                 source = tuple(slot if on else None for slot, on in zip(source, step.needs_dx, strict=True))
             ctx = self._contexts[step.index]
             plans.append(
-                (step.index, step.operation.backward, ctx, weights[step.layer], dw, target, source, sums)
+                (
+                    step.index,
+                    step.operation.backward,
+                    ctx,
+                    self._weights[step.layer],
+                    dw,
+                    target,
+                    source,
+                    sums,
+                )
             )
-        self._unreached = [view for parameter, view in home.items() if parameter not in written]
-        return plans
+        return plans, [view for parameter, view in home.items() if parameter not in written]
 
-    def backward(self, douts):
+    def backward(self, douts, way=None):
         """Runs the way back from the gradients of the outputs; fills `gradients`.
 
         Args:
             douts: for each output, the gradient of the loss with respect to it, or None.
+            way: from `way_back`, to fill other vectors.
 
         Returns:
             The gradients with respect to the model's inputs, None where the plan doesn't want them.
         """
-        for view in self._unreached:  # penalties and optimizers write on gradients
-            view.fill(0)
         grads = [None] * len(self.plan.shapes)
         for slot, dout in zip(self.plan.outputs, douts, strict=True):
             self._add(grads, slot, dout)
         caches, xp = self._caches, self.xp
-        for index, run, ctx, w, dw, target, source, sums in self._backward:
+        calls, unreached = self._backward if way is None else way
+        for view in unreached:  # penalties and optimizers write on gradients
+            view.fill(0)
+        for index, run, ctx, w, dw, target, source, sums in calls:
             dy = grads[target] if type(target) is int else self._several(grads, target)
             if dy is None:
                 dy = xp.zeros_like(self._values[target])

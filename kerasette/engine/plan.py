@@ -8,6 +8,10 @@ import math
 
 CACHE_BYTES = 1 << 20  # what one core's second-level cache holds: activations of a micro-batch should fit
 LEAST_ROWS = 8  # a smaller micro-batch would only pay for calls
+PIECE_ROWS = 64  # shorter matrix products fall behind the processor's peak
+PIECE_WORK = 4_000_000  # multiplications on the way forward that are worth a thread: about 0.1 ms
+MOST_PIECES = 8  # each piece costs one more pass over the gradient
+SMALL_PRODUCT = 1 << 18  # multiplications below which BLAS stays in one thread by itself
 
 
 class Step:
@@ -126,6 +130,7 @@ class Plan:
         graded = [True] * len(self.outputs) if graded is None else graded
         self._mark_gradients([s for s, on in zip(self.outputs, graded, strict=True) if on], input_gradients)
         self.layers = list(dict.fromkeys(step.layer for step in self.steps))
+        self._sample_work = sum(_work(step.operation, self.shapes[step.targets[0]]) for step in self.steps)
         self._sample_bytes = 4 * sum(math.prod(n or 1 for n in shape) for shape in self.shapes)
 
     # ------------------------------------------------------------ from nodes to steps
@@ -220,8 +225,22 @@ class Plan:
     def micro_batch(self, rows: int, parameter_bytes: int) -> int:
         """Returns how many rows one micro-batch may have when the batch has `rows`.
 
-        It depends on shapes alone, so results don't depend on the number of workers. Each micro-batch
-        costs one more pass over the gradient, so it has to carry more activations than parameters.
+        It depends on shapes alone, so results don't depend on the number of workers. A batch is cut
+        where its activations outgrow a cache (but then each micro-batch has to carry more of them than
+        there are parameters, since it costs one more pass over the gradient), and where its matrix
+        products are long enough to give several workers a part.
         """
         budget = max(CACHE_BYTES, parameter_bytes)
-        return min(rows, max(LEAST_ROWS, budget // max(1, self._sample_bytes)))
+        by_cache = max(LEAST_ROWS, budget // max(1, self._sample_bytes))
+        pieces = min(MOST_PIECES, rows // PIECE_ROWS, rows * self._sample_work // PIECE_WORK)
+        return min(by_cache, -(-rows // max(1, pieces)))
+
+    def is_small(self, rows: int) -> bool:
+        """Tells whether no matrix product of a batch of `rows` is long enough for threads."""
+        return rows * self._sample_work < SMALL_PRODUCT
+
+
+def _work(operation, shape):
+    """Returns the multiplications for one sample: each weight of a matrix meets each position once."""
+    weights = sum(parameter.size for parameter in operation.parameters if parameter.ndim > 1)
+    return weights * math.prod(length or 1 for length in shape[:-1])

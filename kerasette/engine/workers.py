@@ -4,9 +4,8 @@ The gradients of micro-batches are added in the order of the micro-batches, whoe
 the number of workers changes no bit. A batch that isn't cut runs in the calling thread.
 """
 
-import os
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from itertools import pairwise
 
@@ -14,101 +13,10 @@ import numpy as np
 
 from kerasette.backend import threads, to_module, to_numpy
 from kerasette.engine.executor import Executor
+from kerasette.engine.pool import Pool, single_threaded_blas
 from kerasette.params import runs_of
 
 _NOTHING = nullcontext()
-
-
-class _Pool:
-    """The worker threads of this process, started when first needed."""
-
-    _executor = None
-    _size = 0
-
-    @classmethod
-    def submit(cls, size, task):
-        """Hands `task` to one of `size` threads; returns its future."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        if cls._executor is None or cls._size < size:
-            if cls._executor is not None:
-                cls._executor.shutdown(wait=False)
-            cls._executor, cls._size = ThreadPoolExecutor(size, thread_name_prefix="kerasette"), size
-        return cls._executor.submit(task)
-
-    @classmethod
-    def forget(cls):
-        """Drops the threads: a forked child has none of its parent's."""
-        cls._executor, cls._size = None, 0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_Pool.forget)
-
-
-@contextmanager
-def single_threaded_blas():
-    """Holds BLAS to one thread, and restores it: workers are the threads meanwhile."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield
-
-
-class Head:
-    """One output's loss, as the engine uses it.
-
-    Args:
-        loss: has forward, backward, and for `fused` fused_forward, fused_backward (see losses.Loss).
-        weight: factor of this loss in the sum of losses.
-        fused: whether the loss gets the input of the last activation ("logits").
-    """
-
-    def __init__(self, loss, weight=1.0, fused=False):
-        self.loss = loss
-        self.weight = weight
-        self._fused = fused
-        self._constants = {}  # (shape of losses, rows) -> array of the factors of unweighted losses
-
-    def forward(self, y_true, output):
-        """Returns (losses, prediction, cache)."""
-        if self._fused:
-            return self.loss.fused_forward(y_true, output)
-        losses, cache = self.loss.forward(y_true, output)
-        return losses, output, cache
-
-    def backward(self, dlosses, cache):
-        """Returns the gradient with respect to the output, given that of each single loss."""
-        dout = self.loss.fused_backward(dlosses, cache) if self._fused else self.loss.backward(dlosses, cache)
-        if self.weight != 1.0:
-            dout *= self.weight
-        return dout
-
-    def scale(self, rows, y_true, weights):
-        """Returns None where every loss has the same factor, else what `factors` has to know of the batch."""
-        if weights is None and self.loss.counts_all:
-            return None
-        return self.loss.scaler(rows, weights, y_true)
-
-    def factors(self, xp, losses, rows, weights, scale):
-        """Returns the factor of each of `losses` in the batch's value: weight / count."""
-        if scale is not None:
-            return _weighted(xp, losses, weights, scale(losses))
-        key = losses.shape, rows
-        array = self._constants.get(key)
-        if array is None:
-            if len(self._constants) > 8:
-                self._constants.clear()
-            factor = self.loss.scaler(rows, None)(losses)
-            array = self._constants[key] = xp.full(losses.shape, factor, losses.dtype)
-        return array
-
-
-def _weighted(xp, losses, weights, factor):
-    if weights is None:
-        return xp.full(losses.shape, factor, losses.dtype)
-    weights = weights.reshape(weights.shape + (1,) * (losses.ndim - weights.ndim))
-    return xp.broadcast_to(weights * factor, losses.shape).astype(losses.dtype, copy=False)
 
 
 class Engine:
@@ -136,6 +44,7 @@ class Engine:
         self._executors = [self._executor()]
         self._main = self._executors[0]
         self._total = None  # the sum of gradients, where there is more than one micro-batch
+        self._first_way = None  # the main executor's way back straight into it
         self.gradients = self._main.gradients
         self._parameter_bytes = sum(run.theta.nbytes for run in self.runs)
         self._loss_couples = any(head is not None and head.loss.couples_batch for head in self.heads)
@@ -159,8 +68,22 @@ class Engine:
         return cuts
 
     def session(self, rows: int, training: bool = False):
-        """Returns the context in which batches of `rows` run: BLAS in one thread where workers are used."""
-        return single_threaded_blas() if len(self.cuts(rows, training)) > 1 else _NOTHING
+        """Returns the context in which batches of `rows` run: BLAS in one thread.
+
+        The exceptions are products too small for threads anyway, and batches that can't be cut: these
+        leave all cores to BLAS.
+        """
+        uncut = len(self.cuts(rows, training)) == 1
+        if uncut and (self.plan.is_small(rows) or self.plan.keeps_whole(training)):
+            return _NOTHING
+        return single_threaded_blas()
+
+    def parallel(self, tasks) -> None:
+        """Runs functions without arguments, the first in this thread, the others in workers."""
+        futures = [Pool.submit(max(1, threads() - 1), task) for task in tasks[1:]]
+        tasks[0]()
+        for future in futures:
+            future.result()
 
     # ------------------------------------------------------------ one batch
 
@@ -192,7 +115,7 @@ class Engine:
             main.commit()
         return result
 
-    def _part(self, executor, batch, xs, ys, ws, noise=None):
+    def _part(self, executor, batch, xs, ys, ws, noise=None, way=None):
         """Runs one micro-batch (or the whole batch) on one executor; returns what `run` returns."""
         backward = batch.backward
         outs = executor.forward(
@@ -215,7 +138,7 @@ class Engine:
             if backward:
                 douts.append(head.backward(factors, cache))
         if backward:
-            executor.backward(douts)
+            executor.backward(douts, way)
         return values, executor.penalty, outs
 
     # ------------------------------------------------------------ many micro-batches
@@ -226,21 +149,24 @@ class Engine:
             self._executors.append(self._executor())
         noise = self._main.draw(batch.rows, batch.step, batch.training)
         if batch.backward and self._total is None:
-            self._total = [self.xp.empty_like(gradient) for gradient in self._main.gradients]
+            self._total = [self.xp.zeros_like(gradient) for gradient in self._main.gradients]
+            self._first_way = self._main.way_back(self._total)
         job = _Job(self, batch, len(cuts), outputs)
 
-        def work(executor):
-            while (k := job.next()) is not None:
+        def work(executor, k):
+            while k is not None:
                 start, stop = cuts[k]
                 parts = [_slice(group, start, stop) for group in (batch.xs, batch.ys, batch.ws)]
                 piece = {i: a if len(a) == 1 else a[start:stop] for i, a in noise.items()}
-                job.add(k, self._part(executor, batch, *parts, piece), executor, start, stop)
+                way = self._first_way if k == 0 else None
+                job.add(k, self._part(executor, batch, *parts, piece, way), executor, start, stop)
+                k = job.next()
 
         futures = [
-            _Pool.submit(workers - 1, partial(job.guard, work, executor))
+            Pool.submit(workers - 1, partial(job.guard, work, executor))
             for executor in self._executors[1:workers]
         ]
-        job.guard(work, self._main)
+        job.guard(work, self._main, 0)  # whose first gradient goes straight into the sum
         for future in futures:
             future.result()
         if job.failure is not None:
@@ -297,7 +223,7 @@ class _Job:
         self.engine, self.batch, self.count, self._wants_outputs = engine, batch, count, outputs
         self.values, self.penalty, self.outputs, self.statistics = None, 0.0, None, []
         self.failure = None
-        self._taken = 0
+        self._taken = 1  # the first one is the calling thread's
         self._turn = 0
         self._change = threading.Condition()
 
@@ -309,10 +235,10 @@ class _Job:
             self._taken += 1
             return self._taken - 1
 
-    def guard(self, work, executor):
-        """Runs `work(executor)`; keeps what it raises for the caller and lets the others stop."""
+    def guard(self, work, executor, first=None):
+        """Runs `work(executor, first)`; keeps what it raises for the caller and lets the others stop."""
         try:
-            work(executor)
+            work(executor, self.next() if first is None else first)
         except BaseException as problem:
             with self._change:
                 self.failure = self.failure or problem
@@ -325,12 +251,9 @@ class _Job:
             if self.failure is not None:
                 return
         self._add_values(k, result)
-        if self.batch.backward:
+        if self.batch.backward and k > 0:
             for total, part in zip(self.engine._total, executor.gradients, strict=True):
-                if k == 0:
-                    total[...] = part
-                else:
-                    total += part
+                total += part
         if self._wants_outputs:
             self._put_outputs(result[2], start, stop)
         if self.batch.training:

@@ -14,7 +14,7 @@ import math
 
 from kerasette.backend import xp_of
 from kerasette.errors import value_error
-from kerasette.functions.common import at_least, put
+from kerasette.functions.common import at_least, put, row_peaks, row_sums
 from kerasette.functions.special import erf
 
 # exp() of these neither overflows nor makes the reciprocal a (slow) denormal; by bytes of the type.
@@ -114,9 +114,9 @@ def softmax(x, axis=-1, *, out=None):
         y, whose sums over `axis` are 1, and the cache for `softmax_backward`.
     """
     xp = xp_of(x)
-    y = xp.subtract(x, x.max(axis=axis, keepdims=True), out=out)
+    y = xp.subtract(x, row_peaks(xp, x, axis), out=out)
     xp.exp(y, out=y)
-    y /= y.sum(axis=axis, keepdims=True)
+    y /= row_sums(xp, y, axis, True)
     return y, (y, axis)
 
 
@@ -125,7 +125,7 @@ def softmax_backward(dy, cache, *, dx=None):
     y, axis = cache
     xp = xp_of(dy)
     product = xp.multiply(dy, y, out=_room(dx, dy))
-    dx = xp.subtract(dy, product.sum(axis=axis, keepdims=True), out=product if dx is None else dx)
+    dx = xp.subtract(dy, row_sums(xp, product, axis, True), out=product if dx is None else dx)
     dx *= y
     return dx
 
@@ -142,8 +142,8 @@ def log_softmax(x, axis=-1, *, out=None):
         y and the cache for `log_softmax_backward`.
     """
     xp = xp_of(x)
-    y = xp.subtract(x, x.max(axis=axis, keepdims=True), out=out)
-    y -= xp.log(xp.exp(y).sum(axis=axis, keepdims=True))
+    y = xp.subtract(x, row_peaks(xp, x, axis), out=out)
+    y -= xp.log(row_sums(xp, xp.exp(y), axis, True))
     return y, (y, axis)
 
 
@@ -151,7 +151,7 @@ def log_softmax_backward(dy, cache, *, dx=None):
     """Returns dy - exp(y) sum(dy)."""
     y, axis = cache
     xp = xp_of(dy)
-    return xp.subtract(dy, xp.exp(y) * dy.sum(axis=axis, keepdims=True), out=dx)
+    return xp.subtract(dy, xp.exp(y) * row_sums(xp, dy, axis, True), out=dx)
 
 
 def sparsemax(x, axis=-1, *, out=None):

@@ -54,19 +54,19 @@ def mean(values, axis=-1):
 
 
 @lru_cache(maxsize=64)
-def ones(xp, length, dtype):
-    """Returns a vector of ones that all callers share: nobody writes on it."""
-    return xp.ones(length, dtype)
+def ones(xp, shape, dtype):
+    """Returns an array of ones that all callers share: nobody writes on it."""
+    return xp.ones(shape, dtype)
 
 
-def row_sums(xp, x, axis=-1):
+def row_sums(xp, x, axis=-1, keepdims=False):
     """Returns the sums over `axis`; those over the rows of a matrix as a product with ones.
 
-    That takes a third of the time of the method `sum`, at one row as at thousands, and is as exact.
+    At 128 rows that takes a third of the time of the method `sum`, and it is as exact.
     """
     if axis == -1 and x.ndim == 2:
-        return x.dot(ones(xp, x.shape[1], x.dtype))
-    return x.sum(axis=axis)
+        return x.dot(ones(xp, (x.shape[1], 1) if keepdims else x.shape[1], x.dtype))
+    return x.sum(axis, None, None, keepdims)
 
 
 def row_peaks(xp, x, axis=-1):
@@ -74,9 +74,9 @@ def row_peaks(xp, x, axis=-1):
 
     NumPy starts anew for every row. Many short rows are faster turned: (128, 10) takes 4 us, not 12.
     """
-    if axis == -1 and x.ndim == 2 and x.shape[1] <= 48 and len(x) >= 32:
+    if axis == -1 and len(x) >= 32 and x.ndim == 2 and x.shape[1] <= 48:
         return x.T.copy().max(axis=0)[:, None]
-    return x.max(axis=axis, keepdims=True)
+    return x.max(axis, None, True)
 
 
 def expand(xp, reduced, axis):

@@ -29,11 +29,11 @@ def clip_probabilities(y_pred, low):
 
 
 def _softmax(xp, logits, axis, out):
-    """Returns logits - max, their softmax (in `out` where given), and log(sum(exp(logits - max)))."""
+    """Returns x = logits - max, softmax (in `out` where given), and log(sum(exp(x))) with the axis kept."""
     shifted = logits - row_peaks(xp, logits, axis)
     p = xp.exp(shifted, out=out)
-    total = row_sums(xp, p, axis)
-    p /= expand(xp, total, axis)
+    total = row_sums(xp, p, axis, True)
+    p /= total
     return shifted, p, xp.log(total)
 
 
@@ -53,7 +53,7 @@ def softmax_crossentropy(y_true, y_pred, label_smoothing=0.0, axis=-1, *, out=No
     xp = xp_of(y_pred)
     y_true = smooth(targets(y_true, y_pred), label_smoothing, y_pred.shape[axis])
     shifted, p, log_total = _softmax(xp, y_pred, axis, out)
-    surprise = xp.subtract(expand(xp, log_total, axis), shifted, out=shifted)
+    surprise = xp.subtract(log_total, shifted, shifted)
     surprise *= y_true
     return row_sums(xp, surprise, axis), p, (p, y_true, axis)
 
@@ -65,7 +65,7 @@ def softmax_crossentropy_backward(dlosses, cache, *, dy_pred=None):
     """
     p, y_true, axis = cache
     xp = xp_of(p)
-    dy_pred = xp.multiply(p, expand(xp, row_sums(xp, y_true, axis), axis), out=dy_pred)
+    dy_pred = xp.multiply(p, row_sums(xp, y_true, axis, True), out=dy_pred)
     dy_pred -= y_true
     dy_pred *= expand(xp, dlosses, axis)
     return dy_pred
@@ -92,7 +92,7 @@ def sparse_softmax_crossentropy(y_true, y_pred, ignore_class=None, axis=-1, *, c
     labels, valid = class_numbers(y_true, y_pred.shape, ignore_class, axis, checked)
     shifted, p, log_total = _softmax(xp, y_pred, axis, out)
     at = _places(xp, labels, axis)
-    losses = log_total - shifted[at]
+    losses = log_total.squeeze(axis) - shifted[at]
     if valid is not None:
         losses = xp.where(valid, losses, 0.0)
     return losses, p, (p, at, valid, axis)

@@ -11,6 +11,8 @@ from kerasette.errors import type_error, value_error
 from kerasette.models import compiling
 from kerasette.models.tracking import LossTracker, MetricSet
 
+LARGE = 1 << 16  # parameters from which on several threads update them
+
 
 class Compiled:
     """The part of a Model that knows loss, optimizer and metrics, and does single steps."""
@@ -112,6 +114,7 @@ class Compiled:
         self._weights = weights
         self._tracker = LossTracker(names, losses, weights)
         self.optimizer.build(self._engine.runs)
+        self._is_large = sum(run.theta.size for run in self._engine.runs) >= LARGE
         self._steps_done = self._epochs_done = 0
 
     def _engine_of(self, plan, **keywords):
@@ -186,7 +189,7 @@ class Compiled:
             xs, ys, ws, training=True, backward=True, step=self._steps_done, outputs=wanted
         )
         penalty = penalty + engine.penalize(backward=True)
-        self.optimizer.step(engine.gradients)
+        self.optimizer.step(engine.gradients, engine.parallel if self._is_large else None)
         for parameter in self._constrained:
             parameter.value[...] = parameter.constraint(parameter.value)
         self._steps_done += 1
