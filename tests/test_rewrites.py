@@ -1,0 +1,139 @@
+"""What the plan rewrites changes no number: activations left to the loss, activations in place."""
+
+import numpy as np
+import pytest
+
+import kerasette as k
+from kerasette import activations, layers, losses, optimizers, utils
+from tests.test_engine import same_bits
+
+FUSED = [
+    ("softmax", 3, "sparse_categorical_crossentropy"),
+    ("softmax", 3, "categorical_crossentropy"),
+    ("sigmoid", 1, "binary_crossentropy"),
+    ("sigmoid", 3, "binary_crossentropy"),
+]
+
+
+def classifier(activation, units, loss, scale=1.0):
+    utils.set_random_seed(1)
+    model = k.Sequential([k.Input((4,)), layers.Dense(5, "tanh"), layers.Dense(units, activation)])
+    model.compile(loss, optimizers.SGD(0.5))
+    for weight in model.trainable_weights:
+        weight.assign(weight.numpy() * scale)
+    rng = np.random.default_rng(2)
+    x, labels = rng.normal(size=(20, 4)).astype("float32"), rng.integers(0, units, 20)
+    y = {
+        "sparse_categorical_crossentropy": labels,
+        "categorical_crossentropy": np.eye(units)[labels],
+        "binary_crossentropy": rng.integers(0, 2, (20, units)),
+    }[loss]
+    return model, x, y
+
+
+@pytest.mark.parametrize(("activation", "units", "loss"), FUSED)
+def test_the_fused_loss_gives_the_numbers_of_the_plain_one(monkeypatch, activation, units, loss):
+    model, x, y = classifier(activation, units, loss)
+    assert model._engine.plan.fused == [True]
+    fused = [model.train_on_batch(x, y) for _ in range(3)]
+    monkeypatch.setattr(losses.get(loss).__class__, "fuses_with", None)
+    plain, _, _ = classifier(activation, units, loss)
+    assert plain._engine.plan.fused == [False]
+    assert [plain.train_on_batch(x, y) for _ in range(3)] == pytest.approx(fused, rel=1e-5)
+    for a, b in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(plain.predict(x), model.predict(x), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("activation", "labels"), [("softmax", [1]), ("softmax", [[0.0, 1.0]]), ("sigmoid", [[0.0, 0.0]])]
+)
+def test_saturated_outputs_cost_what_tensorflow_says(activation, labels):
+    """A wrong label at logits (100, 0) costs 100 (softmax) or 100 and log 2 (sigmoid); its gradient lives."""
+    model = k.Sequential([k.Input((1,)), layers.Dense(2, use_bias=False), layers.Activation(activation)])
+    loss = "binary_crossentropy" if activation == "sigmoid" else "categorical_crossentropy"
+    loss = "sparse_categorical_crossentropy" if labels == [1] else loss
+    model.compile(loss, optimizers.SGD(1.0))
+    model.set_weights([np.array([[100.0, 0.0]])])
+    value = model.train_on_batch(np.ones((1, 1)), np.array(labels))
+    assert value == pytest.approx(100.0 if activation == "softmax" else (100.0 + np.log(2.0)) / 2, rel=1e-6)
+    step = np.array([100.0, 0.0]) - model.get_weights()[0][0]
+    np.testing.assert_allclose(step, [1.0, -1.0] if activation == "softmax" else [0.5, 0.25], atol=1e-6)
+
+
+def gradients_of(model, loss, x, y):
+    """Returns the weights' gradients, as one step of plain descent shows them."""
+    model.compile(loss, optimizers.SGD(1.0))
+    before = model.get_weights()
+    model.train_on_batch(x, y)
+    found = [a - b for a, b in zip(before, model.get_weights(), strict=True)]
+    model.set_weights(before)
+    return found
+
+
+def numeric_gradients(model, x, y):
+    """Central differences of the loss by every weight."""
+    found = []
+    for weight in model.trainable_weights:
+        value, gradient = weight.numpy(), np.empty(weight.shape)
+        for place in np.ndindex(*weight.shape):
+            ends = []
+            for sign in (1, -1):
+                moved = value.copy()
+                moved[place] += sign * 1e-5
+                weight.assign(moved)
+                ends.append(model.test_on_batch(x, y))
+            gradient[place] = (ends[0] - ends[1]) / 2e-5
+            weight.assign(value)
+        found.append(gradient)
+    return found
+
+
+@pytest.mark.parametrize("where", ["inside", "output twice", "read again", "other loss"])
+def test_a_softmax_that_is_read_elsewhere_keeps_its_jacobian(where):
+    k.config.set_floatx("float64")
+    utils.set_random_seed(3)
+    x = k.Input((3,))
+    soft = layers.Dense(3, activation="softmax")(x)
+    outputs = {
+        "inside": layers.Dense(3, activation="softmax")(soft),
+        "output twice": [soft, soft],
+        "read again": [soft, layers.Dense(2)(soft)],
+        "other loss": soft,
+    }[where]
+    model = k.Model(x, outputs)
+    loss = {"read again": ["categorical_crossentropy", "mse"], "other loss": "mse"}.get(
+        where, "categorical_crossentropy"
+    )
+    rng = np.random.default_rng(0)
+    data, labels = rng.normal(size=(5, 3)), np.eye(3)[[0, 1, 2, 1, 0]]
+    y = {"output twice": [labels, labels], "read again": [labels, rng.normal(size=(5, 2))]}.get(where, labels)
+    found = gradients_of(model, loss, data, y)
+    model.compile(loss, "sgd")
+    if where in ("output twice", "read again"):
+        assert not any(model._engine.plan.fused)
+    model.test_on_batch = lambda a, b: k.Model.test_on_batch(model, a, b, return_dict=True)["loss"]
+    for a, b in zip(found, numeric_gradients(model, data, y), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_activations_in_place_change_no_bit(monkeypatch):
+    names = ["relu", "tanh", "sigmoid", "softplus", "elu", "softmax", "selu", "leaky_relu"]
+
+    def run():
+        utils.set_random_seed(7)
+        x = h = k.Input((4,))
+        for name in names:
+            h = layers.Dense(4, activation=name)(h)
+        model = k.Model(x, h).compile("mse", optimizers.Adam(0.01))
+        rng = np.random.default_rng(1)
+        x, y = rng.normal(size=(16, 4)), rng.normal(size=(16, 4))
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        assert any(step.in_place for step in model._engine.plan.steps) is activations.get("relu").in_place
+        return model.get_weights()
+
+    in_place = run()
+    for name in names:
+        monkeypatch.setattr(activations.get(name), "in_place", False)
+    assert same_bits(in_place, run())
