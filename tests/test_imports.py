@@ -65,7 +65,7 @@ def name_of(path: Path) -> str:
 
 def room_of(name: str) -> str:
     """Returns "layers" for "layers/core.py", "backend" for "backend.py" and "" for "__init__.py"."""
-    first = name.split("/")[0].removesuffix(".py")
+    first = name.split("/", maxsplit=1)[0].removesuffix(".py")
     return "" if first in ("__init__", "__main__") else first
 
 

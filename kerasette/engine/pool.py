@@ -41,7 +41,6 @@ def _thread_pools():
 def single_threaded_blas():
     """Returns a context that holds BLAS to one thread and restores it.
 
-    Workers are the threads meanwhile. The idle threads of BLAS spin, which on a busy machine costs
-    more than they ever gain on matrices as small as these.
+    The pools of BLAS are found once for the process: looking for them takes longer than a small step.
     """
     return _thread_pools().limit(limits=1, user_api="blas")

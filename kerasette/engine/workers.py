@@ -68,15 +68,13 @@ class Engine:
         return cuts
 
     def session(self, rows: int, training: bool = False):
-        """Returns the context in which batches of `rows` run: BLAS in one thread.
+        """Returns the context in which batches of `rows` run.
 
-        The exceptions are products too small for threads anyway, and batches that can't be cut: these
-        leave all cores to BLAS.
+        BLAS is held to one thread where workers are the threads, and where its own would cost more
+        than they gain.
         """
-        uncut = len(self.cuts(rows, training)) == 1
-        if uncut and (self.plan.is_small(rows) or self.plan.keeps_whole(training)):
-            return _NOTHING
-        return single_threaded_blas()
+        cut = len(self.cuts(rows, training)) > 1
+        return single_threaded_blas() if cut or not self.plan.suits_blas_threads(rows) else _NOTHING
 
     def parallel(self, tasks) -> None:
         """Runs functions without arguments, the first in this thread, the others in workers."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasette import activations, constraints, initializers, regularizers
+from kerasette import constraints, initializers, regularizers
 from kerasette.backend import floatx, is_array, module, to_module, xp_of
 from kerasette.errors import one_of, positive_int, type_error, value_error
 from kerasette.graph import Operation, SymbolicTensor

@@ -11,7 +11,7 @@ from kerasette.errors import type_error, value_error
 from kerasette.models import compiling
 from kerasette.models.tracking import LossTracker, MetricSet
 
-LARGE = 1 << 16  # parameters from which on several threads update them
+LARGE = 1 << 18  # parameters from which on several threads update them
 
 
 class Compiled:

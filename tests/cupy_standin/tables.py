@@ -4,13 +4,7 @@ A name that isn't here is an AttributeError. To use one more function of CuPy in
 """
 
 # Elementwise operations that CuPy has as ufuncs: NumPy's of the same name does the work.
-UFUNCS = """
-    abs absolute add arctan arctan2 arctanh bitwise_and bitwise_or bitwise_xor cbrt ceil conj copysign cos
-    cosh divide divmod equal exp exp2 expm1 floor floor_divide fmax fmin fmod greater greater_equal hypot
-    invert isfinite isinf isnan less less_equal log log10 log1p log2 logaddexp logical_and logical_not
-    logical_or logical_xor maximum minimum mod multiply negative not_equal positive power reciprocal
-    remainder rint sign signbit sin sinh sqrt square subtract tan tanh true_divide trunc
-""".split()
+UFUNCS = ["abs", "absolute", "add", "arctan", "arctan2", "arctanh", "bitwise_and", "bitwise_or", "bitwise_xor", "cbrt", "ceil", "conj", "copysign", "cos", "cosh", "divide", "divmod", "equal", "exp", "exp2", "expm1", "floor", "floor_divide", "fmax", "fmin", "fmod", "greater", "greater_equal", "hypot", "invert", "isfinite", "isinf", "isnan", "less", "less_equal", "log", "log10", "log1p", "log2", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "negative", "not_equal", "positive", "power", "reciprocal", "remainder", "rint", "sign", "signbit", "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "true_divide", "trunc"]
 
 REDUCIBLE = ("add", "multiply")  # the others have neither reduce nor accumulate
 SCATTERS = {"add": "add", "maximum": "max", "minimum": "min", "subtract": "sub"}  # those that have .at
@@ -136,19 +130,14 @@ SPECIAL = {
 }
 
 # Those of NumPy that CuPy hands on unchanged.
-SHARED = """
-    bool_ complex64 complex128 dtype e finfo float16 float32 float64 floating generic iinfo inexact inf int8
-    int16 int32 int64 integer intp issubdtype nan newaxis number pi promote_types uint8 uint16 uint32 uint64
-    broadcast_shapes
-""".split()
+SHARED = ["bool_", "complex64", "complex128", "dtype", "e", "finfo", "float16", "float32", "float64", "floating", "generic", "iinfo", "inexact", "inf", "int8", "int16", "int32", "int64", "integer", "intp", "issubdtype", "nan", "newaxis", "number", "pi", "promote_types", "uint8", "uint16", "uint32", "uint64", "broadcast_shapes"]
 
 # Parameters that may hold device arrays; a device array anywhere else is an error, as in CuPy.
 ARRAY_PARAMETERS = frozenset(
-    "a a1 a2 A a_max a_min append ar arr array ary b condition dst indices m max min out prepend prototype "
-    "src tup v values weights where x y sorter".split()
+    ["a", "a1", "a2", "A", "a_max", "a_min", "append", "ar", "arr", "array", "ary", "b", "condition", "dst", "indices", "m", "max", "min", "out", "prepend", "prototype", "src", "tup", "v", "values", "weights", "where", "x", "y", "sorter"]
 )
 SYNCHRONISING = frozenset(
-    "argwhere bincount flatnonzero nonzero unique".split()
+    ["argwhere", "bincount", "flatnonzero", "nonzero", "unique"]
 )  # the shape is known on the device
 
 METHODS = {

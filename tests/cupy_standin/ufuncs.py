@@ -77,7 +77,7 @@ class ufunc:  # noqa: N801 - CuPy's name
             raise NotImplementedError(f"`cupy_{self.name}.at` is not supported yet")
         a._scatter(tables.SCATTERS[self.name], indices, b)
 
-    def outer(self, A, B, **keywords):  # noqa: N803 - CuPy's names
+    def outer(self, A, B, **keywords):
         return self(A.reshape(A.shape + (1,) * B.ndim), B.reshape((1,) * A.ndim + B.shape), **keywords)
 
 
