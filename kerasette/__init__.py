@@ -10,7 +10,11 @@ from kerasette.backend import set_backend
 
 __version__ = "0.1.0"
 
-_ROOMS = (
+__all__ = [
+    "Input",
+    "Layer",
+    "Model",
+    "Sequential",
     "activations",
     "callbacks",
     "config",
@@ -26,12 +30,13 @@ _ROOMS = (
     "plotting",
     "regularizers",
     "saving",
+    "set_backend",
     "testing",
     "utils",
-)
-_NOUNS = {"Input": "layers", "Layer": "layers", "Model": "models", "Sequential": "models"}
+]
 
-__all__ = ["Input", "Layer", "Model", "Sequential", "set_backend", *_ROOMS]
+_NOUNS = {"Input": "layers", "Layer": "layers", "Model": "models", "Sequential": "models"}
+_ROOMS = frozenset(name for name in __all__ if name.islower()) - {"set_backend"}
 
 
 def __getattr__(name):

@@ -97,7 +97,7 @@ def to_numpy(array) -> np.ndarray:
 
 
 def to_module(xp, array, dtype=None):
-    """Returns `array` as an array of the module `xp`, cast to `dtype` on the host where it comes from there."""
+    """Returns `array` as an array of `xp`; what comes from the host is cast to `dtype` there."""
     if xp is np:
         return np.asarray(to_numpy(array), dtype=dtype)
     if isinstance(array, xp.ndarray):

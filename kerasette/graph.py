@@ -218,7 +218,8 @@ def _walk(inputs, outputs):
         if not node.inputs and id(tensor) not in stops:
             raise value_error(
                 f"The graph is disconnected: the outputs depend on the input '{tensor.name}',",
-                f"which is not among the model's inputs ({', '.join(repr(i.name) for i in inputs)}). Add it to them.",
+                f"which is not among the model's inputs ({', '.join(repr(i.name) for i in inputs)}).",
+                "Add it to them.",
             )
         stack.append((node, tensor, True))
         stack.extend(

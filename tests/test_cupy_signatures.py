@@ -19,7 +19,33 @@ MODULES = ("xp", "_xp")  # names and attributes that hold numpy or cupy
 MAKERS = ("xp_of", "module", "get_array_module")  # functions that return it: xp_of(x).matmul(...)
 # Methods that arrays have and hardly anything else, so that every call of one is an array's.
 METHODS = frozenset(
-    ["all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "clip", "cumprod", "cumsum", "diagonal", "max", "mean", "min", "prod", "ravel", "repeat", "reshape", "round", "squeeze", "std", "sum", "swapaxes", "transpose", "var"]
+    [
+        "all",
+        "any",
+        "argmax",
+        "argmin",
+        "argpartition",
+        "argsort",
+        "astype",
+        "clip",
+        "cumprod",
+        "cumsum",
+        "diagonal",
+        "max",
+        "mean",
+        "min",
+        "prod",
+        "ravel",
+        "repeat",
+        "reshape",
+        "round",
+        "squeeze",
+        "std",
+        "sum",
+        "swapaxes",
+        "transpose",
+        "var",
+    ]
 )
 NUMPY_ONLY = frozenset(
     ["ctypes", "itemset", "resize", "setfield", "setflags", "getfield", "newbyteorder", "__array_interface__"]

@@ -178,7 +178,8 @@ class Model(Trainer, Layer):
         for tensor, have, want in zip(self.graph.inputs, shapes, wanted, strict=True):
             if len(have) != len(want) or any(w not in (None, h) for h, w in zip(have, want, strict=True)):
                 raise value_error(
-                    f"{self.name}: the input '{tensor.name}' needs shape {(None, *want)}, got {(None, *have)}."
+                    f"{self.name}: the input '{tensor.name}' needs the shape {(None, *want)},",
+                    f"got {(None, *have)}.",
                 )
 
     def _call_now(self, inputs, training):
