@@ -8,11 +8,10 @@ import math
 
 CACHE_BYTES = 1 << 20  # what one core's second-level cache holds: activations of a micro-batch should fit
 LEAST_ROWS = 8  # a smaller micro-batch would only pay for calls
-PIECE_ROWS = 128  # shorter matrix products fall behind the processor's peak
-PIECE_WORK = 64_000_000  # multiplications on the way forward that are worth handing to a thread: about 1 ms
+PIECE_ROWS = 64  # shorter matrix products fall behind the processor's peak
+PIECE_WORK = 1 << 25  # multiplications on the way forward that are worth waking a thread for: about 0.6 ms
 MOST_PIECES = 8  # each piece costs one more pass over the gradient
 SMALL_WORK = 1 << 18  # multiplications below which BLAS stays in one thread by itself
-BLAS_WORK = 1 << 24  # multiplications from which on the threads of BLAS gain more than they cost
 
 
 class Step:
@@ -236,15 +235,9 @@ class Plan:
         pieces = min(MOST_PIECES, rows // PIECE_ROWS, rows * self._sample_work // PIECE_WORK)
         return min(by_cache, -(-rows // max(1, pieces)))
 
-    def suits_blas_threads(self, rows: int) -> bool:
-        """Tells whether BLAS may use its own threads on an uncut batch of `rows`.
-
-        Between two products the idle threads of BLAS spin. On a machine that has other work this makes
-        steps of middling size many times slower than one thread; long products are worth it, and for
-        short ones BLAS starts no threads.
-        """
-        work = rows * self._sample_work
-        return not SMALL_WORK <= work < BLAS_WORK
+    def is_small(self, rows: int) -> bool:
+        """Tells whether every product of a batch of `rows` is too short for the threads of BLAS anyway."""
+        return rows * self._sample_work < SMALL_WORK
 
 
 def _work(operation, shape):

@@ -68,13 +68,14 @@ class Engine:
         return cuts
 
     def session(self, rows: int, training: bool = False):
-        """Returns the context in which batches of `rows` run.
+        """Returns the context in which batches of `rows` run: BLAS held to one thread.
 
-        BLAS is held to one thread where workers are the threads, and where its own would cost more
-        than they gain.
+        Workers are the threads. Those of BLAS spin while they wait: beside other work on the same cores
+        that makes a step many times slower, and on an idle machine they gain no more than workers do.
+        It also makes the bits independent of the number of cores.
         """
         cut = len(self.cuts(rows, training)) > 1
-        return single_threaded_blas() if cut or not self.plan.suits_blas_threads(rows) else _NOTHING
+        return _NOTHING if self.plan.is_small(rows) and not cut else single_threaded_blas()
 
     def parallel(self, tasks) -> None:
         """Runs functions without arguments, the first in this thread, the others in workers."""
