@@ -341,3 +341,21 @@ def test_the_environment_names_the_backend(value, printed):
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert printed in done.stdout
+
+
+def test_models_that_share_layers_move_together(standin):
+    set_backend("numpy")
+    x = layers.Input((3,))
+    trunk = layers.Dense(4, activation="tanh")(x)
+    first = k.Model(x, layers.Dense(1)(trunk)).compile("mse", "adam")
+    second = k.Model(x, layers.Dense(2)(trunk)).compile("mse", "adam")
+    data = np.random.default_rng(0).standard_normal((6, 3)).astype("float32")
+    first.train_on_batch(data, data[:, :1])
+    second.train_on_batch(data, data[:, :2])
+    before = second.predict(data)
+    first.to("cupy")
+    np.testing.assert_allclose(second.predict(data), before, rtol=1e-6)
+    weights = first.get_weights()
+    second.train_on_batch(data, data[:, :2])
+    assert not np.array_equal(weights[0], first.get_weights()[0])
+    assert np.isfinite(first.train_on_batch(data, data[:, :1]))

@@ -41,6 +41,8 @@ class Engine:
         self.seed = seed
         self.runs = runs_of(trained)
         self._dtype = dtype
+        homes = {parameter.home for layer in plan.layers for parameter in layer.parameters}
+        self._homes = [(home, home.vector) for home in homes]
         self._executors = [self._executor()]
         self._main = self._executors[0]
         self._total = None  # the sum of gradients, where there is more than one micro-batch
@@ -53,6 +55,10 @@ class Engine:
 
     def _executor(self):
         return Executor(self.plan, self.xp, self._dtype, self.runs, self.seed)
+
+    def is_stale(self) -> bool:
+        """Tells whether some parameters have moved to another device since this engine was made."""
+        return any(home.vector is not vector for home, vector in self._homes)
 
     # ------------------------------------------------------------ the cut
 

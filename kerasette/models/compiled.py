@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from kerasette import data
-from kerasette.backend import module, next_seed, to_module, to_numpy
+from kerasette.backend import module, next_seed, to_module, to_numpy, xp_of
 from kerasette.engine import Engine, Head, Plan
 from kerasette.errors import type_error, value_error
 from kerasette.models import compiling
@@ -84,7 +84,7 @@ class Compiled:
             compiling.check_names(loss, metrics, weighted_metrics)
         return self
 
-    def _make_engine(self):
+    def _make_engine(self, seed=None):
         """Makes the plan and the engine for training; which layers are trainable is settled now."""
         wanted = self._compiled
         names = self.output_names
@@ -109,7 +109,9 @@ class Compiled:
             [tensor.shape[1:] for tensor in self.graph.outputs],
             losses,
         )
-        self._engine = self._engine_of(plan, trained=trained, heads=heads, seed=next_seed())
+        self._engine = self._engine_of(
+            plan, trained=trained, heads=heads, seed=next_seed() if seed is None else seed
+        )
         self._constrained = [p for p in trained if p.constraint is not None]
         self._weights = weights
         self._tracker = LossTracker(names, losses, weights)
@@ -147,6 +149,7 @@ class Compiled:
             )
         if self._engine is None:
             self._make_engine()
+        self._follow()
 
     def _want_loss(self, who):
         if all(loss is None for loss in self._losses):
@@ -215,19 +218,36 @@ class Compiled:
     # ------------------------------------------------------------ where it lives
 
     def to(self, backend: str):
-        """Moves the model to "numpy" or "cupy", optimizer state included; returns the model."""
-        xp = module(backend)
-        state = None if self._engine is None else [(name, to_numpy(v)) for name, v in self.optimizer.state()]
+        """Moves the model to "numpy" or "cupy", optimizer state included; returns the model.
+
+        Models that share layers with it move along when they are next used.
+        """
+        self._move(module(backend))
+        return self
+
+    def _move(self, xp):
         for home in dict.fromkeys(parameter.home for parameter in self.parameters):
             home.move(xp)
-        self._predictor = None
-        if self._engine is not None:
-            done = self._steps_done, self._epochs_done, self._engine.seed
-            self.optimizer.unbuild()
-            self._make_engine()
-            self.optimizer.load_state(state)
-            self._steps_done, self._epochs_done, self._engine.seed = done
-        return self
+
+    def _is_left_behind(self, engine):
+        """Tells whether parameters have moved since `engine` was made; the others move after them."""
+        if not engine.is_stale():
+            return False
+        modules = [xp_of(parameter.home.vector) for parameter in self.parameters]
+        self._move(next((xp for xp in modules if xp is not engine.xp), engine.xp))
+        return True
+
+    def _follow(self):
+        """Makes the engine anew where the parameters have moved; the optimizer's state goes with it."""
+        engine = self._engine
+        if engine is None or not self._is_left_behind(engine):
+            return
+        state = [(name, to_numpy(value)) for name, value in self.optimizer.state()]
+        done = self._steps_done, self._epochs_done
+        self.optimizer.unbuild()
+        self._make_engine(engine.seed)
+        self.optimizer.load_state(state)
+        self._steps_done, self._epochs_done = done
 
     def _build_for(self, x):
         """Makes the parameters of a model that waits for its first data (Sequential)."""

@@ -284,7 +284,7 @@ class Trainer(Compiled):
         return [np.concatenate(parts) for parts in zip(*collected, strict=True)]
 
     def _predict_engine(self):
-        if self._predictor is None:
+        if self._predictor is None or self._is_left_behind(self._predictor):
             self._predictor = self._engine_of(Plan(self.graph), seed=next_seed())
         return self._predictor
 
