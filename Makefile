@@ -42,7 +42,7 @@ format: $(VENV)/.test
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-examples: $(VENV)/.test
+examples: $(VENV)/.base
 	$(PY) -m examples.smoke
 
 bench: $(VENV)/.bench

@@ -139,7 +139,10 @@ class Operation:
 
     def forward(self, ctx, w, *xs):
         """Returns the output for the arrays `xs`, and what backward needs."""
-        raise NotImplementedError(f"{type(self).__name__} defines no forward().")
+        raise NotImplementedError(
+            f"{type(self).__name__} defines no forward(). There is no automatic differentiation: instead of "
+            "call(), write forward(ctx, w, x) -> (y, cache) and backward(ctx, w, dw, dy, cache) -> dx."
+        )
 
     def backward(self, ctx, w, dw, dy, cache):
         """Assigns each `dw[name]`; returns the gradient with respect to the input, or a tuple of them."""

@@ -620,11 +620,15 @@ def test_verbose_0_is_silent(capsys):
     assert shown(capsys, 0) == ("", "")
 
 
-def test_verbose_1_is_a_bar_on_stderr(capsys):
+def test_verbose_1_is_a_bar_on_stderr_and_a_line_an_epoch(capsys):
     out, err = shown(capsys, 1)
-    assert out == ""
-    for text in ("Epoch 1/2", "Epoch 2/2", "3/3", "loss: ", "mae: ", "val_loss: "):
+    for text in ("Epoch 1/2", "Epoch 2/2", "/3"):
         assert text in err
+    lines = out.splitlines()
+    assert [line.split(" - ")[0] for line in lines] == ["Epoch 1/2", "Epoch 2/2"]
+    for line in lines:
+        for text in ("loss: ", "mae: ", "val_loss: ", "val_mae: "):
+            assert text in line
 
 
 def test_verbose_2_is_a_line_an_epoch(capsys):

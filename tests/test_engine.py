@@ -324,3 +324,57 @@ def test_layers_draw_from_streams_of_their_own():
     model = k.Model(x, [layers.Dropout(0.5, seed=3)(x), layers.Dropout(0.5, seed=3)(x)])
     again = model(ones, training=True)
     assert set(np.unique(again[0])) == {0.0, 2.0}
+
+
+class Forgetful(layers.Layer):
+    """A layer whose author forgot the last line of backward."""
+
+    def forward(self, ctx, w, x):
+        return x * 2.0, None
+
+    def backward(self, ctx, w, dw, dy, cache):
+        pass
+
+
+def test_a_backward_without_result_is_named():
+    model = k.Sequential([k.Input((3,)), layers.Dense(3), Forgetful(name="forgetful")]).compile("mse", "sgd")
+    with pytest.raises(TypeError, match=r"forgetful: Forgetful\.backward returned None"):
+        model.train_on_batch(np.ones((2, 3)), np.ones((2, 3)))
+    with pytest.raises(TypeError, match="returned None"):
+        k.testing.check_gradients(Forgetful(), (2, 3))
+
+
+def test_an_optimizer_belongs_to_one_model():
+    first, second = (k.Sequential([k.Input((3,)), layers.Dense(2)]) for _ in range(2))
+    optimizer = k.optimizers.SGD(0.1)
+    first.compile("mse", optimizer)
+    second.compile("mse", optimizer)
+    with pytest.raises(ValueError, match="belongs to another model"):
+        first.train_on_batch(np.ones((2, 3)), np.ones((2, 2)))
+
+
+def test_overlapping_sessions_restore_blas():
+    from threadpoolctl import threadpool_info
+
+    from kerasette.engine.pool import single_threaded_blas
+
+    def found():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = found()
+    one, two = single_threaded_blas(), single_threaded_blas()
+    one.__enter__()
+    two.__enter__()
+    assert set(found()) == {1}
+    one.__exit__()
+    two.__exit__()
+    assert found() == before
+
+
+def test_pop_of_a_layer_that_is_used_elsewhere():
+    shared = layers.Dense(2)
+    model = k.Sequential([k.Input((3,)), layers.Dense(4), shared])
+    shared(k.Input((4,)))
+    assert model.pop() is shared
+    assert model.output.shape == (None, 4)
+    assert model.predict(np.ones((2, 3))).shape == (2, 4)

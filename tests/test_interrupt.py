@@ -12,6 +12,14 @@ from kerasette.callbacks import Callback
 from tests.test_engine import same_bits
 
 
+@pytest.fixture(autouse=True)
+def pythons_own_handler():
+    """Puts Python's own handler in place: a process that was started in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Interrupting(Callback):
     """Sends Ctrl-C to this process at the end of some batches, and writes down what is called."""
 

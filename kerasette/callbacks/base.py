@@ -1,11 +1,17 @@
 """The hooks that fit, evaluate and predict call, and the list that calls them."""
 
+import sys
+
 from kerasette.registry import Aliased
 
 
 def say(text: str) -> None:
-    """Prints a line that the caller of fit asked for with `verbose`."""
-    print(text)  # noqa: T201
+    """Prints a line that the caller asked for with `verbose`; a progress bar makes room for it."""
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is None:
+        print(text)  # noqa: T201
+    else:
+        tqdm.tqdm.write(text)
 
 
 class Callback(metaclass=Aliased):
@@ -119,6 +125,18 @@ class CallbackList:
                 continue
             made = logs() if made is None else made
             getattr(callback, hook)(*number, made)
+
+    def close(self, hook: str, logs) -> None:
+        """Calls `hook` on every callback, also where one of them raises; the first error comes out last."""
+        failure = None
+        for callback in self.listeners(hook):
+            try:
+                lazy = getattr(callback, "wants_lazy_logs", False)
+                getattr(callback, hook)((lambda: logs) if lazy else logs)
+            except Exception as problem:
+                failure = failure or problem
+        if failure is not None:
+            raise failure
 
 
 def _overrides(callback, hook):

@@ -16,10 +16,10 @@ def as_text(logs: dict) -> str:
 
 
 class ProgressBar(Callback):
-    """Shows a bar for each epoch, in a terminal or a notebook, or prints a line after it.
+    """Shows a bar while an epoch runs, in a terminal or a notebook, and prints a line after it.
 
     Args:
-        verbose: 1 for bars, 2 for lines.
+        verbose: 1 for bars and lines, 2 for lines alone.
     """
 
     wants_lazy_logs = True
@@ -49,11 +49,9 @@ class ProgressBar(Callback):
         self._step(logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        text = as_text(logs())
-        if self.verbose == 2:
-            seconds = time.perf_counter() - self._began
-            say(f"Epoch {epoch + 1}/{self.params.get('epochs', '?')} - {seconds:.1f} s - {text}")
-        self._close(text)
+        self._close()
+        seconds = time.perf_counter() - self._began
+        say(f"Epoch {epoch + 1}/{self.params.get('epochs', '?')} - {seconds:.1f} s - {as_text(logs())}")
 
     def on_test_begin(self, logs=None):
         if not self._training:
@@ -65,9 +63,8 @@ class ProgressBar(Callback):
 
     def on_test_end(self, logs=None):
         if not self._training:
-            if self.verbose == 2:
-                say(as_text(logs()))
-            self._close(as_text(logs()))
+            self._close()
+            say(as_text(logs()))
 
     def on_predict_begin(self, logs=None):
         self._open("Predict")
@@ -85,7 +82,9 @@ class ProgressBar(Callback):
             return
         from tqdm.auto import tqdm
 
-        self._bar = tqdm(total=self.params.get("steps"), desc=title, unit="step", dynamic_ncols=True)
+        self._bar = tqdm(
+            total=self.params.get("steps"), desc=title, unit="step", dynamic_ncols=True, leave=False
+        )
         self._shown, self._pending = time.perf_counter(), 0
 
     def _step(self, logs):
@@ -100,11 +99,7 @@ class ProgressBar(Callback):
             self._bar.update(self._pending)
             self._pending = 0
 
-    def _close(self, text=""):
-        if self._bar is None:
-            return
-        self._bar.update(self._pending)
-        if text:
-            self._bar.set_postfix_str(text)
-        self._bar.close()
-        self._bar = None
+    def _close(self):
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,6 +1,7 @@
 """One thread's way through a plan: contexts, buffers, caches and gradients, made once and reused."""
 
 from kerasette.backend import Random, Scratch
+from kerasette.errors import type_error
 from kerasette.graph import Context
 
 
@@ -218,6 +219,8 @@ class Executor:
             dx = run(ctx, w, dw, dy, caches[index])
             for total, part in sums:
                 total += part
+            if dx is None and source is not None:
+                raise _no_gradient(self.plan.steps[index])
             if type(source) is int:
                 if grads[source] is None:
                     grads[source] = dx
@@ -244,6 +247,13 @@ class Executor:
             grads[slot] = part
         else:
             grads[slot] = self.xp.add(total, part, out=self._sums((slot, "sum"), total.shape))
+
+
+def _no_gradient(step):
+    return type_error(
+        f"{step.layer.name}: {type(step.operation).__name__}.backward returned None,",
+        "but layers before it need the gradient. Return the gradient with respect to the input.",
+    )
 
 
 def _ends(sources, targets):

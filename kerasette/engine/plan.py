@@ -107,7 +107,7 @@ class Plan:
         trained: the set of parameters that gradients are wanted for; empty for inference.
         fused: for each output, the name of the activation that its loss takes over ("softmax"), or None.
         graded: for each output, whether a loss hangs on it; all of them unless given.
-        input_gradients: whether the gradients with respect to the model's inputs are wanted.
+        input_gradients: whether the gradients with respect to the model's inputs of floats are wanted.
 
     Attributes:
         steps: list of Step.
@@ -128,7 +128,9 @@ class Plan:
         for index, step in enumerate(self.steps):
             step.index = index
         graded = [True] * len(self.outputs) if graded is None else graded
-        self._mark_gradients([s for s, on in zip(self.outputs, graded, strict=True) if on], input_gradients)
+        floats = [tensor.dtype.startswith("float") for tensor in graph.inputs]
+        asked = [s for s, on in zip(self.inputs, floats, strict=True) if on and input_gradients]
+        self._mark_gradients([s for s, on in zip(self.outputs, graded, strict=True) if on], asked)
         self.layers = list(dict.fromkeys(step.layer for step in self.steps))
         self._sample_work = sum(_work(step.operation, self.shapes[step.targets[0]]) for step in self.steps)
         self._sample_bytes = 4 * sum(math.prod(n or 1 for n in shape) for shape in self.shapes)
@@ -188,12 +190,11 @@ class Plan:
         self.outputs[position] = last.sources[0]
         self.fused[position] = True
 
-    def _mark_gradients(self, graded, input_gradients):
+    def _mark_gradients(self, graded, asked):
         """Finds out which steps and slots the way back has to visit."""
         wanted = [False] * len(self.shapes)
-        if input_gradients:
-            for slot in self.inputs:
-                wanted[slot] = True
+        for slot in asked:
+            wanted[slot] = True
         for step in self.steps:
             step.updates = any(parameter in self.trained for parameter in step.operation.parameters)
             step.needs_dx = tuple(wanted[slot] for slot in step.sources)

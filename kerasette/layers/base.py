@@ -242,23 +242,23 @@ class Layer(Operation, Configurable, metaclass=Aliased):
 
     @property
     def input(self):
-        """The tensor (or list of them) that the layer's only call takes."""
-        node = self._only_node()
+        """The tensor (or list of them) that the layer's first call takes."""
+        node = self._first_node()
         return node.inputs[0] if len(node.inputs) == 1 else list(node.inputs)
 
     @property
     def output(self):
-        """The tensor (or list of them) that the layer's only call makes: for feature extraction."""
-        node = self._only_node()
+        """The tensor (or list of them) that the layer's first call makes: for feature extraction."""
+        node = self._first_node()
         return node.outputs[0] if len(node.outputs) == 1 else list(node.outputs)
 
-    def _only_node(self):
+    def _first_node(self):
         if not self._nodes and self.input_shape is not None:
             self.as_tensor()
-        if len(self._nodes) != 1:
+        if not self._nodes:
             raise value_error(
-                f"{self.name} has been called {len(self._nodes)} times, so it has no one input and output.",
-                "Keep the tensor that the call returned.",
+                f"{self.name} hasn't been called, so it has no input and output.",
+                "Call it on a tensor first.",
             )
         return self._nodes[0]
 

@@ -150,6 +150,11 @@ class Compiled:
         if self._engine is None:
             self._make_engine()
         self._follow()
+        if not self.optimizer.serves(self._engine.runs):
+            raise value_error(
+                f"{self.name}.{who}: its {type(self.optimizer).__name__} now belongs to another model.",
+                "Give each model an optimizer of its own, or compile this one again.",
+            )
 
     def _want_loss(self, who):
         if all(loss is None for loss in self._losses):

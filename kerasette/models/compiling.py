@@ -72,6 +72,11 @@ def weights_of(loss_weights, output_names):
     if isinstance(loss_weights, (int, float)):
         return [float(loss_weights)] * len(output_names)
     weights = per_output(loss_weights, output_names, "loss_weights")
+    for weight in weights:
+        if weight is not None and (isinstance(weight, str) or not hasattr(weight, "__float__")):
+            raise value_error(
+                f"compile: loss_weights holds numbers, got {weight!r}.", "Metrics go to the argument metrics."
+            )
     return [1.0 if weight is None else float(weight) for weight in weights]
 
 

@@ -58,9 +58,12 @@ class Model(Trainer, Layer):
     def _describe(self, inputs, outputs):
         self._input_structure, tensors = _flatten(inputs, "inputs")
         self._output_structure, results = _flatten(outputs, "outputs")
-        self.graph = Graph(
-            [_brought_input(value) for value in tensors], [as_tensor(value) for value in results]
+        tensors, results = (
+            [_brought_input(value) for value in tensors],
+            [as_tensor(value) for value in results],
         )
+        _check_symbolic((*tensors, *results))
+        self.graph = Graph(tensors, results)
         self._check_graph()
         self.layers = [operation for operation in self.graph.operations if isinstance(operation, Layer)]
         self.input_names = [tensor.operation.name for tensor in self.graph.inputs]
@@ -69,12 +72,6 @@ class Model(Trainer, Layer):
         self.built = True
 
     def _check_graph(self):
-        for tensor in (*self.graph.inputs, *self.graph.outputs):
-            if not isinstance(tensor, SymbolicTensor):
-                raise type_error(
-                    f"Model: inputs and outputs are symbolic tensors, got {type(tensor).__name__}.",
-                    "Make inputs with Input(shape) and outputs by calling layers.",
-                )
         if len({id(tensor) for tensor in self.graph.inputs}) < len(self.graph.inputs):
             raise value_error("Model: one tensor stands twice among the inputs.")
         unused = self.graph.unused_inputs()
@@ -259,6 +256,15 @@ def _brought_input(value):
         tensor = value.as_tensor()
         return tensor.node.inputs[0]
     return value
+
+
+def _check_symbolic(tensors):
+    for tensor in tensors:
+        if not isinstance(tensor, SymbolicTensor):
+            raise type_error(
+                f"Model: inputs and outputs are symbolic tensors, got {type(tensor).__name__}.",
+                "Make inputs with Input(shape) and outputs by calling layers.",
+            )
 
 
 def _output_names(structure, tensors):

@@ -35,6 +35,7 @@ class Sequential(Model):
         self._names = set()
         self._source = None  # the input tensor, once the shape is known
         self._tail = None  # the output tensor of the last layer, once the chain is built
+        self._tails = []  # the outputs of the layers before it
         self._graph = None
         for layer in layers or ():
             self.add(layer)
@@ -65,7 +66,7 @@ class Sequential(Model):
         if self._tail is None and not self._chain:
             self._source = self._tail = _input_of(layer)
         if self._tail is not None:
-            self._tail = layer(self._tail)
+            self._extend(layer)
         self._chain.append(layer)
         self._names.add(layer.name)
         self._changed()
@@ -77,9 +78,14 @@ class Sequential(Model):
         layer = self._chain.pop()
         self._names.discard(layer.name)
         if self._tail is not None:
-            self._tail = layer._nodes.pop().inputs[0]
+            layer._nodes.remove(self._tail.node)
+            self._tail = self._tails.pop()
         self._changed()
         return layer
+
+    def _extend(self, layer):
+        self._tails.append(self._tail)
+        self._tail = layer(self._tail)
 
     @property
     def layers(self):
@@ -116,7 +122,7 @@ class Sequential(Model):
         if self._source is None:
             self._source = self._tail = Input(tuple(input_shape)[1:])
             for layer in self._chain:
-                self._tail = layer(self._tail)
+                self._extend(layer)
             self._changed()
 
     def _build_for(self, x):

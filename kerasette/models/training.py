@@ -1,5 +1,6 @@
 """Trainer: fit, evaluate, predict. The loop, as on a whiteboard."""
 
+import math
 import warnings
 
 import numpy as np
@@ -70,6 +71,7 @@ class Trainer(Compiled):
         epochs = positive_int("fit", "epochs", epochs, minimum=0)
         initial_epoch = positive_int("fit", "initial_epoch", initial_epoch, minimum=0)
         one_of("fit", "verbose", verbose, ("auto", 0, 1, 2))
+        _due(0, validation_freq)
         if validation_split:
             if validation_data is not None:
                 raise value_error("fit: give validation_split or validation_data, not both.")
@@ -114,19 +116,24 @@ class Trainer(Compiled):
 
     def _run_epochs(self, batches, validation, validation_freq, listeners, epochs, interrupt):
         logs = {}
-        listeners.call("on_train_begin")
         try:
+            listeners.call("on_train_begin")
             for epoch in epochs:
                 logs = self._run_epoch(epoch, batches, listeners, interrupt)
                 if validation is not None and _due(epoch, validation_freq) and not interrupt.asked:
                     results = self._run_test(validation, listeners, interrupt)
-                    logs.update((f"val_{name}", value) for name, value in results.items())
+                    if not interrupt.asked:
+                        logs.update((f"val_{name}", value) for name, value in results.items())
+                if interrupt.asked:  # half an epoch is no reason to stop early or to write a checkpoint
+                    unknown = dict.fromkeys(self.history.history, math.nan)
+                    self.history.on_epoch_end(epoch, {**unknown, **logs})
+                    break
                 listeners.call("on_epoch_end", epoch, logs=lambda logs=logs: logs)
-                if self.stop_training or interrupt.asked:
+                if self.stop_training:
                     break
             self.optimizer.finalize_variable_values()
         finally:
-            listeners.call("on_train_end", logs=lambda: logs)
+            listeners.close("on_train_end", logs)
         if interrupt.asked:
             warnings.warn(
                 "fit was interrupted; the model and its history are those of the last whole step.",
@@ -336,15 +343,15 @@ class Trainer(Compiled):
 
 def _due(epoch, frequency):
     """Tells whether validation follows epoch number `epoch` (from 0)."""
-    if isinstance(frequency, int):
-        return (epoch + 1) % positive_int("fit", "validation_freq", frequency) == 0
-    return epoch + 1 in frequency
+    if isinstance(frequency, (list, tuple, set, range)):
+        return epoch + 1 in frequency
+    return (epoch + 1) % positive_int("fit", "validation_freq", frequency) == 0
 
 
 def _parts_of(given):
-    """Returns (x, y, sample_weight) of `validation_data`."""
-    if isinstance(given, tuple):
+    """Returns (x, y, sample_weight) of `validation_data`; a list of two or three is taken as a tuple."""
+    if isinstance(given, (tuple, list)):
         if len(given) not in (2, 3):
             raise value_error(f"validation_data is (x, y) or (x, y, sample_weight), got {len(given)} parts.")
-        return (*given, None) if len(given) == 2 else given
+        return (*given, None) if len(given) == 2 else tuple(given)
     return given, None, None

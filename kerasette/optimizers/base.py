@@ -192,6 +192,10 @@ class Optimizer(Configurable):
         self._unbind()
         self._slots, self.xp, self._kept, self.built = slots, slots.xp, None, True
 
+    def serves(self, runs) -> bool:
+        """Tells whether this optimizer was last built for `runs`."""
+        return self.built and self._slots.beside(runs)
+
     def slot_names(self) -> list[str]:
         """Returns the names of the slots in the order of `update`."""
         return [name for group in self.slots for name in ((group,) if isinstance(group, str) else group)]

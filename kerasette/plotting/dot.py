@@ -20,7 +20,7 @@ def graphviz_package():
     except ImportError as problem:
         raise value_error(
             f"model_to_dot needs the graphviz package, and importing it failed: {problem}.",
-            "Install it with: pip install kerasette[plot]",
+            "Install it with: pip install matplotlib graphviz",
         ) from problem
     return graphviz
 

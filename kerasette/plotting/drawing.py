@@ -34,7 +34,7 @@ def matplotlib_figure():
     except ImportError as problem:
         raise value_error(
             f"Pictures need matplotlib, and importing it failed: {problem}.",
-            "Install it with: pip install kerasette[plot]",
+            "Install it with: pip install matplotlib graphviz",
         ) from problem
     return Figure
 
