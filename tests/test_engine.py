@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 def small_cache(monkeypatch):
     """Makes the engine cut batches that are small enough for a test."""
     monkeypatch.setattr(plan, "CACHE_BYTES", 1 << 11)
+    monkeypatch.setattr(plan, "SHORT_CALL", 1)
 
 
 def two_headed(norm=False):
@@ -77,6 +78,7 @@ def test_a_batch_in_parts_gives_what_the_whole_gives(monkeypatch):
     whole, whole_results, parts = trained()
     assert parts == 1
     monkeypatch.setattr(plan, "CACHE_BYTES", 1 << 11)
+    monkeypatch.setattr(plan, "SHORT_CALL", 1)
     cut, cut_results, parts = trained(workers=2)
     assert parts > 5
     for a, b in zip(whole, cut, strict=True):
@@ -378,3 +380,11 @@ def test_pop_of_a_layer_that_is_used_elsewhere():
     assert model.pop() is shared
     assert model.output.shape == (None, 4)
     assert model.predict(np.ones((2, 3))).shape == (2, 4)
+
+
+def test_a_deep_graph_of_short_calls_is_not_cut():
+    x = h = k.Input((4,))
+    for _ in range(2000):
+        h = layers.Dense(4)(h)
+    model = k.Model(x, h).compile("mse", "sgd")
+    assert model._engine.cuts(32, True) == [(0, 32)]

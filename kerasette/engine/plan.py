@@ -7,6 +7,7 @@ they declare. Values live in numbered slots. Making a plan takes time in proport
 import math
 
 CACHE_BYTES = 1 << 20  # what one core's second-level cache holds: activations of a micro-batch should fit
+SHORT_CALL = 1 << 14  # bytes: shorter results take less time than the call that makes them
 LEAST_ROWS = 8  # a smaller micro-batch would only pay for calls
 PIECE_ROWS = 64  # shorter matrix products fall behind the processor's peak
 PIECE_WORK = 1 << 25  # multiplications on the way forward that are worth waking a thread for: about 0.6 ms
@@ -229,8 +230,11 @@ class Plan:
         It depends on shapes alone, so results don't depend on the number of workers. A batch is cut
         where its activations outgrow a cache (but then each micro-batch has to carry more of them than
         there are parameters, since it costs one more pass over the gradient), and where its matrix
-        products are long enough to give several workers a part.
+        products are long enough to give several workers a part. Where the array calls are short, as in a
+        deep graph of narrow layers, more of them would cost more than any cache gains.
         """
+        if rows * self._sample_bytes < SHORT_CALL * len(self.steps):
+            return rows
         budget = max(CACHE_BYTES, parameter_bytes)
         by_cache = max(LEAST_ROWS, budget // max(1, self._sample_bytes))
         pieces = min(MOST_PIECES, rows // PIECE_ROWS, rows * self._sample_work // PIECE_WORK)
