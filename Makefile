@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+CHECK_PYTHON := import sys; sys.version_info >= (3, 11) or sys.exit('kerasette needs Python 3.11 or newer, but \
+$(PYTHON) is %s. Name another: make demo PYTHON=python3.12' % sys.version.split()[0])
 
 .PHONY: help demo test lint examples bench bugs wheel format clean
 
@@ -16,6 +18,7 @@ help:
 	@echo "make wheel     the wheel, tried alone in an empty environment"
 
 $(VENV)/.base: pyproject.toml
+	@test -x $(PY) || $(PYTHON) -c "$(CHECK_PYTHON)"
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PIP) -e ".[plot]"
 	touch $@

@@ -36,7 +36,11 @@ def build(steps):
 
 
 def train(train_data, test_data, epochs=EPOCHS, seed=0):
-    """Returns (model, history) after `epochs`; the test images are only looked at, never learned from."""
+    """Returns (model, history) after `epochs`.
+
+    The names in the history that begin with "val_" are those of the test images: they are looked at after
+    each epoch, but nothing is learned from them or chosen by them.
+    """
     utils.set_random_seed(seed)
     x, y = train_data
     model = build(steps=epochs * -(-len(x) // BATCH))
@@ -71,7 +75,7 @@ def main(argv=None):
     model, history = train(train_data, test_data)
     seconds = time.perf_counter() - began
     _, accuracy = model.evaluate(*test_data, verbose=0)
-    utils.plot_history(history, args.out / "mnist_curves.png")
+    utils.plot_history(history, args.out / "mnist_curves.png", validation="test")
     draw_mistakes(model, *test_data, args.out / "mnist_mistakes.png")
     print(f"MNIST: test accuracy {accuracy:.2%} after {EPOCHS} epochs, {seconds:.1f} s")
     print(f"figures in {args.out / 'mnist_curves.png'} and {args.out / 'mnist_mistakes.png'}")

@@ -7,13 +7,22 @@ when it is first used, so importing the package costs little more than importing
 import importlib
 
 from kerasette.backend import set_backend
+from kerasette.errors import hint
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Callback",
+    "Initializer",
     "Input",
+    "KerasTensor",
     "Layer",
+    "Loss",
+    "Metric",
     "Model",
+    "Operation",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
     "activations",
     "callbacks",
@@ -28,6 +37,7 @@ __all__ = [
     "ops",
     "optimizers",
     "plotting",
+    "preprocessing",
     "regularizers",
     "saving",
     "set_backend",
@@ -35,16 +45,40 @@ __all__ = [
     "utils",
 ]
 
-_NOUNS = {"Input": "layers", "Layer": "layers", "Model": "models", "Sequential": "models"}
+_NOUNS = {  # name -> (room, name there)
+    "Callback": ("callbacks", "Callback"),
+    "Initializer": ("initializers", "Initializer"),
+    "Input": ("layers", "Input"),
+    "KerasTensor": ("graph", "SymbolicTensor"),
+    "Layer": ("layers", "Layer"),
+    "Loss": ("losses", "Loss"),
+    "Metric": ("metrics", "Metric"),
+    "Model": ("models", "Model"),
+    "Operation": ("graph", "Operation"),
+    "Optimizer": ("optimizers", "Optimizer"),
+    "Regularizer": ("regularizers", "Regularizer"),
+    "Sequential": ("models", "Sequential"),
+}
+_MISSING = {  # what Keras has here, and what does the work instead
+    "Variable": "Layers make theirs with add_weight(), metrics with add_variable().",
+    "applications": "There are no pretrained models to download.",
+    "distribution": "Training runs on one machine.",
+    "dtype_policies": "Numbers are float32 or float64: see kerasette.config.set_floatx.",
+    "mixed_precision": "Numbers are float32 or float64: see kerasette.config.set_floatx.",
+    "quantizers": "Numbers are float32 or float64.",
+    "random": "Draw with NumPy; kerasette.utils.set_random_seed seeds everything.",
+}
 _ROOMS = frozenset(name for name in __all__ if name.islower()) - {"set_backend"}
 
 
 def __getattr__(name):
     if name in _NOUNS:
-        return getattr(importlib.import_module(f"kerasette.{_NOUNS[name]}"), name)
+        room, own = _NOUNS[name]
+        return getattr(importlib.import_module(f"kerasette.{room}"), own)
     if name in _ROOMS:
         return importlib.import_module(f"kerasette.{name}")
-    raise AttributeError(f"module 'kerasette' has no attribute '{name}'")
+    known = "" if name.startswith("__") else _MISSING.get(name) or hint(name, __all__)
+    raise AttributeError(f"module 'kerasette' has no attribute '{name}'. {known}".rstrip())
 
 
 def __dir__():

@@ -186,6 +186,24 @@ def set_random_seed(seed: int) -> None:
     _State.seeds = np.random.default_rng(seed)
 
 
+def random_state() -> dict:
+    """Returns the state of the global generators of Python, NumPy and kerasette: numbers, texts, arrays."""
+    version, words, gauss = random.getstate()
+    return {
+        "python": [version, np.array(words, dtype="uint32"), gauss],
+        "numpy": np.random.get_state(legacy=False),
+        "kerasette": _State.seeds.bit_generator.state,
+    }
+
+
+def set_random_state(state: dict) -> None:
+    """Takes over what `random_state()` returned."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(int(word) for word in words), gauss))
+    np.random.set_state(state["numpy"])
+    _State.seeds.bit_generator.state = state["kerasette"]
+
+
 def next_seed() -> int:
     """Returns the next number of the global stream, for a layer or model that was given no seed."""
     return int(_State.seeds.integers(2**31))

@@ -12,16 +12,19 @@ from kerasette.backend import (
     set_threads,
     threads,
 )
+from kerasette.functions.kernels import kernels, set_kernels
 
 __all__ = [
     "backend",
     "epsilon",
     "floatx",
     "image_data_format",
+    "kernels",
     "set_backend",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",
+    "set_kernels",
     "set_threads",
     "threads",
 ]

@@ -18,8 +18,14 @@ class InvalidType(KerasetteError, TypeError):
     """An object of a kind that can't be used, or an unknown argument."""
 
 
-class LoadError(KerasetteError, ValueError):
-    """A file that can't be read, or doesn't fit the model; the model is as it was."""
+class LoadError(InvalidValue):
+    """A file or configuration that can't be read, or doesn't fit the model; the model is as it was.
+
+    What comes from a file may stand in the message, so it is cut to `LONGEST` and made printable.
+    """
+
+    def __init__(self, *args):
+        super().__init__(*(_shown(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class SaveError(KerasetteError, OSError):
@@ -38,6 +44,15 @@ def shorten(text: str, limit: int = LONGEST) -> str:
     return f"{text[: limit - tail - 5]} ... {text[-tail:]}"
 
 
+def _shown(text):
+    """Returns `text` cut to one screen, and without signs that would do something to a terminal."""
+    text = shorten(text)
+    if text.replace("\n", "").isprintable():
+        return text
+    signs = (sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+    return shorten("".join(signs))
+
+
 def value_error(*sentences: str) -> InvalidValue:
     """Returns an InvalidValue whose message joins `sentences`."""
     return InvalidValue(shorten(" ".join(sentences)))
@@ -50,11 +65,12 @@ def type_error(*sentences: str) -> InvalidType:
 
 def hint(name: object, choices: Iterable[str], show: int = 8) -> str:
     """Returns "Did you mean ...?" where a choice is near `name`, else a short list of choices."""
+    name = str(name)[:LONGEST]  # to compare a text of megabytes with each name would take minutes
     names = sorted({str(choice) for choice in choices})
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not near:
         folded = {choice.lower().replace("_", ""): choice for choice in names}
-        close = difflib.get_close_matches(str(name).lower().replace("_", ""), folded, n=1, cutoff=0.6)
+        close = difflib.get_close_matches(name.lower().replace("_", ""), folded, n=1, cutoff=0.6)
         near = [folded[match] for match in close]
     if near:
         return f"Did you mean '{near[0]}'?"

@@ -4,8 +4,11 @@ A node is a call, not a layer: a layer that is called twice stands in two nodes,
 no cycles. Everything here is iterative; a graph may be tens of thousands of nodes deep.
 """
 
+from inspect import signature
+
 from kerasette.backend import Random, Scratch, floatx, next_seed
 from kerasette.errors import type_error, value_error
+from kerasette.shapes import result_of
 
 
 class SymbolicTensor:
@@ -17,9 +20,10 @@ class SymbolicTensor:
         node: the Node that makes it.
         index: which output of that node it is.
         name: for people; not unique.
+        mask: the symbolic tensor that says which steps of it count, bool (batch, steps), or None.
     """
 
-    __slots__ = ("__weakref__", "dtype", "index", "name", "node", "shape")
+    __slots__ = ("__weakref__", "dtype", "index", "mask", "name", "node", "shape")
     __array_priority__ = 1000  # so that array + symbolic reaches our operators
     __array_ufunc__ = None
 
@@ -29,6 +33,7 @@ class SymbolicTensor:
         self.node = node
         self.index = index
         self.name = name
+        self.mask = None
 
     @property
     def ndim(self) -> int:
@@ -63,15 +68,45 @@ class SymbolicTensor:
 
 
 class Node:
-    """One call of an operation: which tensors went in, which came out, and the call's own settings."""
+    """One call of an operation: which tensors went in, which came out, and the call's own settings.
 
-    __slots__ = ("inputs", "keywords", "operation", "outputs")
+    Attributes:
+        inputs: the tensors given by position, then those given by name.
+        names: the names of the latter ("mask", "initial_state").
+        keywords: the keywords of the call as they were written.
+        options: those of them that are no tensors; forward and output_shape get them.
+        outputs: the tensors that it makes.
+    """
 
-    def __init__(self, operation, inputs, keywords=None):
+    __slots__ = ("inputs", "keywords", "names", "operation", "options", "outputs")
+
+    def __init__(self, operation, inputs, keywords=None, named=None, options=None):
+        named = named or {}
         self.operation = operation
-        self.inputs = tuple(inputs)
+        self.inputs = (*inputs, *named.values())
+        self.names = tuple(named)
         self.keywords = keywords or {}
+        self.options = options or {}
         self.outputs = ()
+
+    @property
+    def positional(self) -> tuple:
+        """The tensors given by position."""
+        return self.inputs[: len(self.inputs) - len(self.names)]
+
+    def result_shape(self, shapes):
+        """Returns the operation's output_shape, given the shape of one sample of each input."""
+        if not self.names and not self.options:
+            return self.operation.output_shape(*shapes)
+        count = len(self.inputs) - len(self.names)
+        further = {**dict(zip(self.names, shapes[count:], strict=True)), **self.options}
+        return described(self.operation, shapes[:count], further)
+
+
+def described(operation, shapes, further):
+    """Returns the operation's output_shape for `shapes` and those of the `further` keywords that it takes."""
+    known = signature(operation.output_shape).parameters
+    return operation.output_shape(*shapes, **{name: v for name, v in further.items() if name in known})
 
 
 class Context:
@@ -85,10 +120,11 @@ class Context:
         in_place: whether forward may write its result over its input.
         batch: number of samples in the whole batch, of which these may be a part.
         noise: what the layer's draw() returned for these samples, or None.
+        total: a function that returns the sum of what all parts of the batch bring to it.
         buffer: `buffer(name, shape, dtype=float)` gives an array that is reused from step to step.
     """
 
-    __slots__ = ("batch", "buffer", "in_place", "need_dx", "noise", "trainable", "training", "xp")
+    __slots__ = ("batch", "buffer", "in_place", "need_dx", "noise", "total", "trainable", "training", "xp")
 
     def __init__(self, xp, dtype=None, *, training=False, need_dx=True, trainable=True, in_place=False):
         self.xp = xp
@@ -98,7 +134,13 @@ class Context:
         self.in_place = in_place
         self.batch = 1
         self.noise = None
+        self.total = alone
         self.buffer = Scratch(xp, dtype)
+
+
+def alone(array):
+    """Returns the sum over all parts of a batch that is in one part."""
+    return array
 
 
 class Operation:
@@ -107,7 +149,9 @@ class Operation:
     The attributes say what the engine has to know; it never asks for a class.
 
     Attributes:
-        couples_batch: the result for one sample depends on the others (BatchNormalization).
+        couples_batch: in training the result for one sample depends on the others, so a batch stays whole.
+        gathers: the same, but forward and backward ask `ctx.total` for sums over the whole batch
+            (BatchNormalization), so that it may be cut; all parts ask equally often.
         draw: None, or a method `draw(rng, batch, *input_shapes)` that returns random arrays for a
             whole batch (first axis: samples, or length 1); `ctx.noise` brings them to forward.
         fuses_with: the name of the activation that this operation is ("softmax"), or None.
@@ -116,18 +160,29 @@ class Operation:
         activity: a regularizer of the (activated) output, or None.
         commit: None, or a method `commit(w, caches)`, called once after each training step with the
             caches of the step's micro-batches in order; what it reads must not live in a buffer.
+        keeps_order: its output are maxima of its input, so that a ReLU may as well follow as come before;
+            backward needs neither input nor output.
+        keeps_state: it remembers one batch for the next, in inference too: batches stay whole, follow
+            one another, and each is committed.
     """
 
     couples_batch = False
+    gathers = False
     draw = None
     fuses_with = None
     output_activation = None
     activity = None
     commit = None
+    keeps_order = False
+    keeps_state = False
     parameters = ()
     trainable = True
     graph = None  # a model has one; the plan inlines it
     name = "operation"
+
+    def keyed_parameters(self) -> dict:
+        """Returns {key in `w`: parameter}; a layer that holds others gives theirs keys of their own."""
+        return {parameter.name: parameter for parameter in self.parameters}
 
     def output_shape(self, *input_shapes):
         """Returns the shape of one sample of the output, given those of the inputs."""
@@ -137,23 +192,29 @@ class Operation:
         """Returns the type of the output."""
         return floatx()
 
-    def forward(self, ctx, w, *xs):
-        """Returns the output for the arrays `xs`, and what backward needs."""
+    def forward(self, ctx, w, *xs, **named):
+        """Returns the output for the arrays `xs`, and what backward needs.
+
+        `named` are the arrays of the tensors that the call gave by name, and its options. Several
+        outputs are a tuple.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} defines no forward(). There is no automatic differentiation: instead of "
             "call(), write forward(ctx, w, x) -> (y, cache) and backward(ctx, w, dw, dy, cache) -> dx."
         )
 
     def backward(self, ctx, w, dw, dy, cache):
-        """Assigns each `dw[name]`; returns the gradient with respect to the input, or a tuple of them."""
+        """Assigns each `dw[name]`; returns the gradient with respect to the input, or a tuple of them.
+
+        Where the call gave tensors by name the tuple's last item is a dict of their gradients.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no backward().")
 
-    def symbolic_call(self, inputs, keywords=None):
+    def symbolic_call(self, inputs, keywords=None, named=None, options=None):
         """Makes a node and returns its output: a SymbolicTensor, or a tuple of them."""
-        node = Node(self, inputs, keywords)
-        shapes = [tensor.shape[1:] for tensor in inputs]
+        node = Node(self, inputs, keywords, named, options)
         batch = next((tensor.shape[0] for tensor in inputs if tensor.shape[0] is not None), None)
-        shape = self.output_shape(*shapes)
+        shape = node.result_shape([tensor.shape[1:] for tensor in node.inputs])
         dtype = self.output_dtype(*[tensor.dtype for tensor in inputs])
         if self.output_activation is not None:
             shape = self.output_activation.output_shape(shape)
@@ -164,15 +225,18 @@ class Operation:
         )
         return node.outputs if several else node.outputs[0]
 
-    def eager_call(self, xp, xs, w, *, training=False, seed=None):
+    def eager_call(self, xp, xs, w, *, training=False, seed=None, named=None):
         """Returns the output for the arrays `xs` at once, activation included."""
         ctx = Context(xp, training=training, need_dx=False, trainable=self.trainable)
         if training and self.draw is not None:
             rng = Random(xp, next_seed() if seed is None else seed)
             ctx.noise = self.draw(rng, len(xs[0]), *[x.shape[1:] for x in xs])
         ctx.batch = len(xs[0])
-        y, cache = self.forward(ctx, w, *xs)
-        if training and self.commit is not None:
+        named = named or {}
+        further = {name: v.shape[1:] if hasattr(v, "shape") else v for name, v in named.items()}
+        declared = described(self, [x.shape[1:] for x in xs], further)
+        y, cache = result_of(self, self.forward(ctx, w, *xs, **named), len(xs[0]), declared)
+        if self.commit is not None and (training or self.keeps_state):
             self.commit(w, [cache])
         if self.output_activation is not None:
             y, _ = self.output_activation.forward(y)
@@ -184,16 +248,24 @@ class Graph:
 
     Attributes:
         inputs, outputs: lists of SymbolicTensor.
+        masks: for each output, the tensor that says which steps of it count, or None.
         nodes: every node in an order in which each stands behind those that it needs.
         operations: each operation once, in the order of Keras: by depth (longest way to an
             output), then by when a walk from the outputs first meets it.
+        mask_nodes: further nodes, which only the masks of outputs need.
     """
 
     def __init__(self, inputs, outputs):
         self.inputs = list(inputs)
         self.outputs = list(outputs)
+        self.masks = [tensor.mask for tensor in self.outputs]
         self.nodes, met = _walk(self.inputs, self.outputs)
         self.operations = _by_depth(self.nodes, met)
+        self.mask_nodes = []
+        if any(mask is not None for mask in self.masks):
+            known = set(self.nodes)
+            wanted = [*self.outputs, *[mask for mask in self.masks if mask is not None]]
+            self.mask_nodes = [node for node in _walk(self.inputs, wanted)[0] if node not in known]
 
     def unused_inputs(self):
         """Returns the inputs that no output depends on."""

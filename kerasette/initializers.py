@@ -62,6 +62,8 @@ class Constant(Initializer):
     """
 
     def __init__(self, value=0.0):
+        if np.asarray(to_numpy(value)).dtype.kind not in "fiub":
+            raise type_error(f"Constant: value must be a number or an array of numbers, got {value!r}.")
         self.value = value
 
     def __call__(self, shape, dtype=None):

@@ -5,8 +5,12 @@ first those that can be trained, then the others (moving averages), each in laye
 moves and is never replaced; every parameter is a named view of its home, and everybody writes into views.
 """
 
+import contextlib
+from contextvars import ContextVar
+from math import prod
+
 from kerasette.backend import floatx, module, to_module, to_numpy, xp_of
-from kerasette.errors import value_error
+from kerasette.errors import shorten, value_error
 
 
 class Parameter:
@@ -95,14 +99,77 @@ class Parameter:
         value = self.numpy()
         return value if dtype is None else value.astype(dtype)
 
+    def __getstate__(self):
+        """What copies and pickles hold: the value too where it is the parameter's own, else its home."""
+        hidden = ("home",) if self.home is None else ("value", "offset")
+        return {name: getattr(self, name) for name in self.__slots__ if name not in hidden}
+
+    def __setstate__(self, state):
+        if "home" not in state:
+            self.home = None
+        for name, value in state.items():
+            # A home that comes with its parameters has put them into its vector by now.
+            if name != "home":
+                setattr(self, name, value)
+
     def __repr__(self):
         return f"<Parameter {self.path}, shape={self.shape}, dtype={self.dtype}>"
 
 
-def new_parameter(name, shape, initializer, dtype=None, **keywords) -> Parameter:
+class _Allowance:
+    """How many elements the parameters that are made now may still have, and whether values follow later."""
+
+    __slots__ = ("blank", "left", "reason", "whole")
+
+    def __init__(self, elements, reason, blank):
+        self.whole = self.left = elements
+        self.reason, self.blank = reason, blank
+
+    def spend(self, path, shape):
+        """Takes off the elements of one parameter; raises before any memory is taken for it."""
+        size = prod(int(length) for length in shape)
+        if size < 0 or size > self.left:
+            raise value_error(
+                f"{path} would have the shape {shorten(str(shape), 80)}, but all parameters together",
+                f"may have {self.whole:,} elements here. {self.reason}",
+            )
+        self.left -= size
+
+
+_allowance = ContextVar("allowance", default=None)
+
+
+@contextlib.contextmanager
+def limited(elements: int, reason: str = "", *, blank: bool = False):
+    """Context in which new parameters may have `elements` elements together: for what comes from files.
+
+    Args:
+        elements: of all parameters that are made inside; the first that goes beyond raises InvalidValue.
+        reason: a sentence for that error.
+        blank: gives them zeros and draws no random numbers, because their values are read afterwards.
+    """
+    token = _allowance.set(_Allowance(elements, reason, blank))
+    try:
+        yield
+    finally:
+        _allowance.reset(token)
+
+
+def is_limited() -> bool:
+    """Tells whether this happens within `limited`."""
+    return _allowance.get() is not None
+
+
+def new_parameter(name, shape, initializer, dtype=None, *, layer_name="", **keywords) -> Parameter:
     """Returns a Parameter of its own array, filled by `initializer(shape, dtype)`."""
-    value = initializer(tuple(shape), dtype or floatx())
-    return Parameter(name, to_module(module(), value, dtype or floatx()), **keywords)
+    shape, dtype, allowance = tuple(shape), dtype or floatx(), _allowance.get()
+    if allowance is not None:
+        allowance.spend(f"{layer_name}/{name}", shape)
+    if allowance is not None and allowance.blank:
+        value = module().zeros(shape, dtype)
+    else:
+        value = to_module(module(), initializer(shape, dtype), dtype)
+    return Parameter(name, value, layer_name=layer_name, **keywords)
 
 
 class Home:
@@ -128,6 +195,20 @@ class Home:
         for parameter in self.parameters:
             end = parameter.offset + parameter.size
             parameter.value = self.vector[parameter.offset : end].reshape(parameter.shape)
+
+    def __getstate__(self):
+        """What copies and pickles hold: one vector, and where each parameter lies in it."""
+        places = [(parameter, parameter.offset, parameter.shape) for parameter in self.parameters]
+        return self.vector, places
+
+    def __setstate__(self, state):
+        self.vector, places = state
+        self.parameters = []
+        for parameter, offset, shape in places:
+            self.parameters.append(parameter)
+            size = prod(shape)
+            parameter.home, parameter.offset = self, offset
+            parameter.value = self.vector[offset : offset + size].reshape(shape)
 
 
 def lay_out(parameters) -> None:

@@ -13,6 +13,7 @@ from kerasette.errors import hint, type_error, unknown, unknown_argument, value_
 _KINDS: dict[str, dict[str, object]] = {}
 _CUSTOM: dict[str, object] = {}  # "package>name" -> class or function of the user's
 _counts: dict[str, int] = {}  # how many automatic names began with each base
+_KERAS = ("keras", "tf_keras", "tensorflow", "kerasette", "builtins")  # whose modules' names are ours too
 _MODULES = {
     "layer": "keras.layers",
     "model": "keras",
@@ -71,6 +72,11 @@ def register(kind: str, *names: str):
 def names(kind: str) -> list[str]:
     """Returns every name of `kind`, sorted."""
     return sorted(_KINDS.get(kind, {}))
+
+
+def is_known(kind: str, name: str) -> bool:
+    """Tells whether something of `kind`, or of the user's, is called `name`."""
+    return name in _CUSTOM or name in _KINDS.get(kind, {})
 
 
 def find(kind: str, name: str, custom_objects: dict | None = None):
@@ -292,17 +298,48 @@ def deserialize(config: dict, kind: str, custom_objects: dict | None = None):
     name = config["class_name"]
     if name == "function" and isinstance(inner, str):
         return find(kind, inner, custom_objects)
-    registered = config.get("registered_name")
-    known = {**_CUSTOM, **(custom_objects or {})}
-    cls = known[registered] if registered in known else find(kind, name, custom_objects)
+    cls = _class_of(config, kind, {**_CUSTOM, **(custom_objects or {})})
     if not isinstance(cls, type):
         return cls
     if issubclass(cls, Configurable) and cls.kind not in (None, kind):
         raise value_error(f"A {kind} was wanted, but {name} is a {cls.kind}.")
+    _check_flags(cls, inner)
     try:
         return cls.from_config(dict(inner))
     except TypeError as problem:
         raise value_error(f"The configuration of {name} doesn't fit: {problem}") from problem
+
+
+def _class_of(config, kind, known):
+    """Returns the class that a configuration means; one of somebody else's only where it was handed over."""
+    name, module, registered = config["class_name"], config.get("module"), config.get("registered_name")
+    if not all(isinstance(text, (str, type(None))) for text in (module, registered)):
+        raise value_error(f"The module and the registered name of '{name}' must be texts.")
+    if registered in known:
+        return known[registered]
+    foreign = ">" in (registered or "") or (module or "keras").partition(".")[0] not in _KERAS
+    if foreign and name not in known:
+        raise value_error(
+            f"Unknown {kind} '{name}' (of '{registered if '>' in (registered or '') else module}').",
+            "A class that isn't Keras's own has to be handed over in custom_objects, by its name.",
+        )
+    return known[name] if name in known else find(kind, name)
+
+
+@functools.cache
+def _flags(cls):
+    """Returns the names, in files, of the constructor arguments that are True or False by default."""
+    flags = {name for name, one in signature(cls).parameters.items() if isinstance(one.default, bool)}
+    return frozenset(flags | {alias for alias, own in cls.aliases.items() if own in flags})
+
+
+def _check_flags(cls, config):
+    """Raises where something else stands for True or False; a user's class looks at that itself."""
+    if not isinstance(config, dict) or not cls.__module__.startswith(f"{__name__.partition('.')[0]}."):
+        return
+    for name in _flags(cls) & config.keys():
+        if config[name] not in (True, False):
+            raise value_error(f"{cls.__name__}: {name} must be True or False, got {config[name]!r}.")
 
 
 # ---------------------------------------------------------------- the user's own classes
@@ -348,6 +385,7 @@ __all__ = [
     "deserialize",
     "find",
     "hint",
+    "is_known",
     "names",
     "parameters",
     "register",

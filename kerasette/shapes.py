@@ -4,8 +4,10 @@ A length of None is open: known only when the model runs.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
 
-from kerasette.errors import one_of, positive_int, value_error
+from kerasette.errors import one_of, positive_int, type_error, value_error
 
 
 def pretty(shape: Iterable) -> str:
@@ -169,3 +171,162 @@ def same_padding(n: int, k_eff: int, stride: int = 1) -> tuple[int, int]:
     """
     total = max((-(-n // stride) - 1) * stride + k_eff - n, 0)
     return total // 2, total - total // 2
+
+
+class Windows(NamedTuple):
+    """Where a window stands on an image; one number an axis in each tuple.
+
+    Attributes:
+        positions: how many there are.
+        window, strides, dilation: of the window.
+        before: how many zeros stand before the image.
+    """
+
+    positions: tuple[int, ...]
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    before: tuple[int, ...]
+
+    @property
+    def is_pixel(self) -> bool:
+        """Whether each window is one pixel, and each pixel has its window."""
+        return all(n == 1 for n in (*self.window, *self.strides))
+
+
+@lru_cache(maxsize=1024)
+def windows(
+    lengths: tuple[int, ...],
+    window: tuple[int, ...],
+    strides: int | tuple[int, ...] = 1,
+    padding: str = "valid",
+    dilation: int | tuple[int, ...] = 1,
+    owner: str = "window",
+) -> Windows:
+    """Returns where a window stands on an image; the answer is remembered.
+
+    Args:
+        lengths: of the image's axes.
+        window, strides, dilation: of the window; one number for all axes, or one each.
+        padding: "valid", "same" or "causal".
+        owner: who asks, for the message.
+
+    Raises:
+        InvalidValue: as `conv_length` does, or for another number of axes.
+
+    >>> windows((28, 5), (3, 4), strides=2, padding="same")
+    Windows(positions=(14, 3), window=(3, 4), strides=(2, 2), dilation=(1, 1), before=(0, 1))
+    """
+    rank = len(lengths)
+    window = as_tuple(window, rank, owner, "window")
+    strides = as_tuple(strides, rank, owner, "strides")
+    dilation = as_tuple(dilation, rank, owner, "dilation")
+    axes = list(zip(lengths, window, strides, dilation, strict=True))
+    positions = tuple(conv_length(n, k, s, padding, d, owner) for n, k, s, d in axes)
+    zeros = {
+        "valid": lambda n, k, s: 0,
+        "same": lambda n, k, s: same_padding(n, k, s)[0],
+        "causal": lambda n, k, s: k - 1,
+    }[padding]
+    before = tuple(zeros(n, effective_kernel(k, d), s) for n, k, s, d in axes)
+    return Windows(positions, window, strides, dilation, before)
+
+
+def transposed_length(
+    n: int | None,
+    kernel: int,
+    stride: int = 1,
+    padding: str = "valid",
+    dilation: int = 1,
+    extra: int | None = None,
+    owner: str = "window",
+) -> int | None:
+    """Returns the output length of a transposed convolution: of an input whose convolution has length `n`.
+
+    Several inputs have that. Keras takes n stride for "same", n stride + max(k_eff - stride, 0) for "valid";
+    or, where `extra` (its output_padding) is given, (n - 1) stride + k_eff + extra - 2 p, with p = 0 for
+    "valid" and floor(k_eff / 2) for "same".
+
+    Args:
+        n: length of the input, or None (open; the result is open too).
+        kernel, stride, dilation: of the window along this axis.
+        padding: "valid" or "same".
+        extra: 0 to stride - 1, or None.
+        owner: who asks, for the message.
+
+    Raises:
+        InvalidValue: for another padding, or an `extra` with which no convolution leads back to `n`.
+
+    >>> transposed_length(5, 3, 2), transposed_length(5, 3, 2, "same"), transposed_length(5, 3, 2, extra=1)
+    (11, 10, 12)
+    """
+    one_of(owner, "padding", padding, ("valid", "same"))
+    reach = effective_kernel(kernel, dilation)
+    if extra is not None and extra >= stride:
+        raise value_error(
+            f"{owner}: output_padding must be less than the stride, got {extra} for a stride of {stride}."
+        )
+    if extra == 0 and padding == "same" and reach % 2 == 0:
+        raise value_error(
+            f"{owner}: padding='same' and output_padding=0 don't go with a window of {reach}:",
+            "the result would be one position short. Use output_padding=None, an odd window, or 'valid'.",
+        )
+    if n is None:
+        return None
+    if extra is None:
+        return n * stride + (max(reach - stride, 0) if padding == "valid" else 0)
+    return (n - 1) * stride + reach + extra - (2 * (reach // 2) if padding == "same" else 0)
+
+
+def transposed_lengths(lengths, window, strides, padding, extra, dilation, owner) -> tuple:
+    """Returns `transposed_length` for each axis; `strides`, `extra` and `dilation` may be one for all."""
+
+    def each(value):
+        return value if isinstance(value, (tuple, list)) else (value,) * len(lengths)
+
+    axes = zip(lengths, window, each(strides), each(dilation), each(extra), strict=True)
+    return tuple(transposed_length(n, k, s, padding, d, e, owner) for n, k, s, d, e in axes)
+
+
+# ---------------------------------------------------------------- what a forward returned
+
+
+def result_of(operation, result, rows: int, declared: tuple) -> tuple:
+    """Returns (y, cache): what an operation's forward returned, once it is sure that it is that.
+
+    Args:
+        operation: whose forward it was, for the message.
+        result: what came.
+        rows: number of samples.
+        declared: what its output_shape says: the shape of one sample of y, or a tuple of shapes.
+
+    Raises:
+        InvalidType: where `result` is no pair (y, cache).
+        InvalidValue: where the shape of y is another one.
+    """
+    who = f"{operation.name} ({type(operation).__name__})"
+    if not isinstance(result, tuple) or len(result) != 2:
+        came = f"{len(result)} values" if isinstance(result, tuple) else f"one {type(result).__name__}"
+        raise type_error(
+            f"{who}: forward must return two things, y and a cache for backward; got {came}.",
+            "Where backward needs nothing, return y, None.",
+        )
+    several = bool(declared) and isinstance(declared[0], tuple)
+    ys = result[0] if several and isinstance(result[0], (tuple, list)) else result[:1]
+    found = tuple(getattr(y, "shape", None) for y in ys)
+    wanted = tuple((rows, *shape) for shape in (declared if several else [declared]))
+    if len(found) != len(wanted) or not all(map(_fits, found, wanted)):
+        found, wanted = (" and ".join(map(str, shapes)) for shapes in (found, wanted))
+        raise value_error(
+            f"{who}: forward returned the shape {found}, but output_shape declares {wanted}.",
+            "Mend one of the two; output_shape leaves the batch out.",
+        )
+    return result
+
+
+def _fits(shape, declared):
+    return shape is not None and len(shape) == len(declared) and all(map(_same, shape, declared))
+
+
+def _same(length, declared):
+    return declared is None or length == declared

@@ -1,11 +1,19 @@
 """One line for each layer: the harness in layer_harness.py does the rest."""
 
 from kerasette import layers as L  # noqa: N812
+from tests.attention_cases import ATTENTION_CASES, ATTENTION_VARIATIONS
+from tests.augmentation_cases import AUGMENTATION_CASES, AUGMENTATION_VARIATIONS
+from tests.convolution_cases import CONVOLUTION_CASES, CONVOLUTION_VARIATIONS
 from tests.layer_harness import LayerCase
+from tests.pooling_cases import POOLING_CASES, POOLING_VARIATIONS
 
 HALF = {"rate": 0.5, "seed": 1}
 
 LAYER_CASES = [
+    *ATTENTION_CASES,
+    *AUGMENTATION_CASES,
+    *CONVOLUTION_CASES,
+    *POOLING_CASES,
     LayerCase(L.Dense, {"output_size": 4, "activation": "tanh"}, shapes=[(3,)]),
     LayerCase(L.Dense, {"output_size": 2, "use_bias": False, "activation": "softmax"}, shapes=[(2, 3)]),
     LayerCase(L.Activation, {"activation": "gelu"}, shapes=[(4,)]),
@@ -53,6 +61,11 @@ LAYER_CASES = [
     LayerCase(L.BatchNormalization, {"axis": 2, "momentum": 0.5}, shapes=[(2, 3, 2)], training=True),
     LayerCase(L.BatchNormalization, {"center": False, "axis": 1}, shapes=[(2, 3)]),
     LayerCase(L.BatchNormalization, {"center": False, "scale": False}, shapes=[(4,)], training=True),
+    LayerCase(L.GroupNormalization, {"groups": 2}, shapes=[(3, 4)]),
+    LayerCase(L.GroupNormalization, {"groups": -1, "axis": 1, "epsilon": 0.1}, shapes=[(3, 2, 4)]),
+    LayerCase(L.GroupNormalization, {"groups": 1, "center": False, "scale": False}, shapes=[(6,)]),
+    LayerCase(L.RMSNormalization, shapes=[(5,)]),
+    LayerCase(L.RMSNormalization, {"axis": [1, 2], "epsilon": 0.1}, shapes=[(2, 5)]),
     LayerCase(L.UnitNormalization, shapes=[(5,)]),
     LayerCase(L.UnitNormalization, {"axis": [1, 2]}, shapes=[(2, 5)]),
     LayerCase(L.Normalization, shapes=[(2, 3)]),
@@ -104,6 +117,10 @@ GAMMA_BETA = {
 
 # Layer -> (arguments, shapes of its inputs, {argument: another value}): each must change something.
 VARIATIONS = {
+    **ATTENTION_VARIATIONS,
+    **AUGMENTATION_VARIATIONS,
+    **CONVOLUTION_VARIATIONS,
+    **POOLING_VARIATIONS,
     L.Dense: (
         {"output_size": 2},
         [(3,)],
@@ -151,6 +168,12 @@ VARIATIONS = {
             **GAMMA_BETA,
         },
     ),
+    L.GroupNormalization: (
+        {"groups": 2},
+        [(4, 4)],
+        {"groups": 4, "axis": 1, "epsilon": 0.1, "center": False, "scale": False, **GAMMA_BETA},
+    ),
+    L.RMSNormalization: ({}, [(2, 3)], {"axis": 1, "epsilon": 0.1}),
     L.UnitNormalization: ({}, [(2, 3)], {"axis": 1}),
     L.Normalization: (
         {"mean": [1.0, 2.0], "variance": [1.0, 2.0]},

@@ -77,7 +77,8 @@ class Run:
 
     def __init__(self, layer, xs, *, training=False, dtype="float32", w=None):
         self.layer = layer
-        self.w = w or {p.name: frozen(p.numpy().astype(dtype)) for p in layer.parameters}
+        keyed = layer.keyed_parameters().items()
+        self.w = w or {key: frozen(p.numpy().astype(dtype)) for key, p in keyed}
         self.ctx = Context(np, dtype, training=training)
         self.ctx.batch = len(xs[0])
         if training and layer.draw is not None:
@@ -121,15 +122,23 @@ def upstream(shape, dtype, seed=2):
 
 
 def trained(layer):
-    """Returns the names of the parameters that gradients change."""
-    return [parameter.name for parameter in layer.parameters if parameter.trainable]
+    """Returns the keys of the parameters that gradients change."""
+    return [key for key, parameter in layer.keyed_parameters().items() if parameter.trainable]
 
 
-def distance(found, wanted):
-    """Returns the largest difference, relative to the largest number."""
+def least(name):
+    """Returns what a gradient's size counts as at least.
+
+    What is added to all keys of an attention the softmax takes off again: only rounding remains.
+    """
+    return 1.0 if name == "key/bias" else 1e-8
+
+
+def distance(found, wanted, least=1e-8):
+    """Returns the largest difference, relative to the largest number, which counts as `least` at least."""
     found, wanted = np.asarray(found, "float64"), np.asarray(wanted, "float64")
     assert found.shape == wanted.shape, f"shapes {found.shape} and {wanted.shape}"
-    scale = max(np.abs(wanted).max(initial=0.0), np.abs(found).max(initial=0.0), 1e-8)
+    scale = max(np.abs(wanted).max(initial=0.0), np.abs(found).max(initial=0.0), least)
     return np.abs(found - wanted).max(initial=0.0) / scale
 
 
@@ -180,7 +189,8 @@ def oracle(case, keras, tf):
     layer = case.make()
     theirs = getattr(keras.layers, case.layer.__name__)(**keras_arguments(case))
     xs = [tf.Variable(x) for x in case.inputs()]
-    theirs.build((None, *case.shapes[0]) if len(xs) == 1 else [(None, *shape) for shape in case.shapes])
+    shapes = [(None, *shape) for shape in case.shapes]
+    theirs.build(*shapes if case.layer.inputs_apart or len(xs) == 1 else [shapes])
     if theirs.weights:
         theirs.set_weights(layer.get_weights())
     if hasattr(theirs, "finalize_state"):
@@ -188,10 +198,11 @@ def oracle(case, keras, tf):
     with tf.GradientTape() as tape:
         arguments = {"training": case.training} if takes_training(theirs) else {}
         values = [tf.convert_to_tensor(x) for x in xs]
-        y = theirs(values[0] if len(xs) == 1 else values, **arguments)
+        y = theirs(*values if case.layer.inputs_apart or len(xs) == 1 else [values], **arguments)
         total = tf.reduce_sum(y * upstream(tuple(y.shape), "float32"))
     gradients = tape.gradient(total, [xs, theirs.trainable_variables])
-    names = {variable.name: g for variable, g in zip(theirs.trainable_variables, gradients[1], strict=True)}
+    keys = [variable.path.partition("/")[2] for variable in theirs.trainable_variables]  # without the layer
+    names = dict(zip(keys, map(tf.convert_to_tensor, gradients[1]), strict=True))
     return y.numpy(), gradients[0], names, theirs.get_weights()
 
 

@@ -38,6 +38,10 @@ FAMILIES = {
     "Flatten": ((3, 4), ["L.Flatten()"]),
     "GaussianDropout": ((4,), ["L.GaussianDropout(0.2)"]),
     "GaussianNoise": ((4,), ["L.GaussianNoise(0.1, seed=2)"]),
+    "GroupNormalization": (
+        (3, 4),
+        ["L.GroupNormalization(2)", "L.GroupNormalization(-1, axis=1, epsilon=0.1, center=False)"],
+    ),
     "Identity": ((4,), ["L.Identity()"]),
     "LayerNormalization": (
         (3, 4),
@@ -50,6 +54,20 @@ FAMILIES = {
     ),
     "PReLU": ((3, 4), ["L.PReLU()", "L.PReLU(shared_axes=[1], alpha_initializer='ones')"]),
     "Permute": ((3, 4), ["L.Permute((2, 1))"]),
+    "RMSNormalization": ((3, 4), ["L.RMSNormalization()", "L.RMSNormalization([1, 2], epsilon=1e-3)"]),
+    "RandomBrightness": ((4, 5, 3), ["L.RandomBrightness(0.2)", "L.RandomBrightness((0, 0.3), [0, 1], 1)"]),
+    "RandomContrast": (
+        (4, 5, 3),
+        ["L.RandomContrast(0.2)", "L.RandomContrast((0.1, 0.3), (0, 1), data_format='channels_first')"],
+    ),
+    "RandomCrop": ((4, 5, 3), ["L.RandomCrop(4, 5)", "L.RandomCrop(3, 2, seed=1)"]),
+    "RandomFlip": ((4, 5, 3), ["L.RandomFlip()", "L.RandomFlip('horizontal', seed=1)"]),
+    "RandomRotation": (
+        (4, 5, 3),
+        ["L.RandomRotation(0.1)", "L.RandomRotation((-0.1, 0.2), 'constant', 'nearest', fill_value=1.0)"],
+    ),
+    "RandomTranslation": ((4, 5, 3), ["L.RandomTranslation(0.1, (0, 0.2), fill_mode='wrap')"]),
+    "RandomZoom": ((4, 5, 3), ["L.RandomZoom(0.1)", "L.RandomZoom((-0.2, 0.1), 0.3, 'nearest')"]),
     "ReLU": ((4,), ["L.ReLU()", "L.ReLU(max_value=6.0, negative_slope=0.1, threshold=0.5)"]),
     "RepeatVector": ((4,), ["L.RepeatVector(3)"]),
     "Rescaling": ((4,), ["L.Rescaling(0.5, offset=1.0)", "L.Rescaling([1.0, 2.0, 3.0, 4.0])"]),
@@ -211,6 +229,23 @@ def test_random_graphs(seed):
     assert_round_trips(model, weights=not random)
 
 
+@pytest.mark.parametrize("text", ["L.Dropout(0.5)", "L.RandomFlip()"])
+def test_random_layers_of_keras_s_models_follow_fit_and_predict(text):
+    """Keras writes the default mode of each call as if it had been given; one that was given stays."""
+    shape = (4, 4, 1)
+    kx = keras().Input(shape)
+    theirs = keras().Model(kx, make(text, keras())(kx))
+    ours = kerasette.models.model_from_json(theirs.to_json())
+    assert ours.graph.nodes[-1].keywords == {}
+    for mode in (True, False):
+        x = Input(shape)
+        fixed = Model(x, make(text)(x, training=mode))
+        copy = kerasette.models.model_from_json(fixed.to_json())
+        assert bool(copy.graph.nodes[-1].keywords["training"]) is mode
+        assert copy.get_config() == fixed.get_config()
+        keras().models.model_from_json(fixed.to_json())
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_random_graphs_in_keras(seed):
     model = random_model(seed)
@@ -220,13 +255,13 @@ def test_random_graphs_in_keras(seed):
     x = example(model)
     theirs = there(x if len(x) > 1 else x[0])
     theirs = theirs if isinstance(theirs, (list, tuple)) else [theirs]
-    if '"training": true' not in model.to_json():
+    if '"training": 1' not in model.to_json():
         for mine, other in zip(results(model), theirs, strict=True):
             np.testing.assert_allclose(mine, np.asarray(other), rtol=1e-4, atol=1e-4)
     back = kerasette.models.model_from_json(there.to_json())
     assert [layer.name for layer in back.layers] == [layer.name for layer in model.layers]
     back.set_weights(model.get_weights())
-    if '"training": true' not in model.to_json():
+    if '"training": 1' not in model.to_json():
         for mine, other in zip(results(model), results(back), strict=True):
             assert np.array_equal(mine, other)
 

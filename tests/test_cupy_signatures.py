@@ -122,7 +122,7 @@ def attribute_problem(node: ast.Attribute, call: ast.Call | None, methods: bool)
         return call_problem(path, call) if call else None
     if not methods:
         return None
-    if node.attr in NUMPY_ONLY:
+    if node.attr in NUMPY_ONLY and not on_other_module(node):
         return f"cupy.ndarray has no '{node.attr}'"
     if call is None or node.attr not in METHODS or on_other_module(node):
         return None

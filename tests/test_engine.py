@@ -87,11 +87,66 @@ def test_a_batch_in_parts_gives_what_the_whole_gives(monkeypatch):
         assert b == pytest.approx(a, rel=1e-5)
 
 
-def test_layers_that_couple_samples_keep_the_batch_whole(small_cache):
-    weights, _, parts = trained(norm=True)
+def test_parts_of_a_batch_meet_in_batch_normalization(monkeypatch):
+    """A batch that is cut gives the numbers of a whole one, whatever the number of workers."""
+    whole, whole_results, parts = trained(norm=True)
     assert parts == 1
-    others, _, _ = trained(norm=True, workers=3)
-    assert same_bits(weights, others)
+    monkeypatch.setattr(plan, "CACHE_BYTES", 1 << 11)
+    monkeypatch.setattr(plan, "SHORT_CALL", 1)
+    cut, cut_results, parts = trained(norm=True, workers=2)
+    assert parts == 8
+    for a, b in zip(whole, cut, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5)
+    for a, b in zip(whole_results, cut_results, strict=True):
+        assert b == pytest.approx(a, rel=1e-5)
+    for workers in (1, 3, 5):
+        assert same_bits(cut, trained(norm=True, workers=workers)[0])
+
+
+class Pair(layers.Layer):
+    """Couples samples in a way of its own."""
+
+    couples_batch = True
+
+    def forward(self, ctx, w, x):
+        return x + x[::-1], None
+
+    def backward(self, ctx, w, dw, dy, cache):
+        return dy + dy[::-1]
+
+
+def test_layers_that_couple_samples_otherwise_keep_the_batch_whole(small_cache):
+    inputs = k.Input((8,))
+    model = k.Model(inputs, layers.Dense(2)(Pair()(inputs))).compile("mse", "sgd")
+    x = np.random.default_rng(0).standard_normal((64, 8))
+    model.fit(x, x[:, :2], batch_size=64, epochs=1, verbose=0)
+    assert len(model._engine.cuts(64, True)) == 1
+
+
+def test_a_failure_in_one_part_sends_the_others_home(small_cache):
+    """What meets in BatchNormalization must not wait for a part that won't come."""
+
+    class Fails(layers.Layer):
+        armed = True
+
+        def forward(self, ctx, w, x):
+            if self.armed and ctx.training and x[0, 0] > 100:
+                raise RuntimeError("this part fails")
+            return x, None
+
+        def backward(self, ctx, w, dw, dy, cache):
+            return dy
+
+    inputs = k.Input((8,))
+    norm = layers.BatchNormalization()
+    failing = Fails()
+    model = k.Model(inputs, layers.Dense(2)(norm(failing(inputs)))).compile("mse", "sgd")
+    x = np.random.default_rng(0).standard_normal((64, 8))
+    x[:, 0] = np.arange(64) * 3
+    with pytest.raises(RuntimeError, match="this part fails"):
+        model.train_on_batch(x, x[:, :2])
+    failing.armed = False
+    assert np.isfinite(model.train_on_batch(x, x[:, :2]))
 
 
 def test_the_cut_depends_on_shapes_alone(small_cache):

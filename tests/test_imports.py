@@ -15,7 +15,7 @@ ZERO = {"backend", "errors", "shapes", "registry"}
 ONE = {"functions", "initializers", "regularizers", "constraints", "activations", "params", "graph"}
 BESIDE = {"losses", "metrics", "optimizers", "callbacks", "data"}  # they know neither layers nor models
 UP_TO_MODELS = ZERO | ONE | BESIDE | {"ops", "layers", "engine", "models"}
-HELPERS = {"utils", "datasets", "config"}  # for users; nothing below level 5 needs them
+HELPERS = {"utils", "datasets", "config", "preprocessing"}  # for users; nothing below level 5 needs them
 LEVEL_FIVE = {"saving", "plotting", "testing"}
 
 # Room (the first name under kerasette) -> the rooms it may import; its own is always allowed.
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     **dict.fromkeys(LEVEL_FIVE, UP_TO_MODELS | HELPERS | LEVEL_FIVE),
     "utils": ZERO | ONE,
     "datasets": ZERO | {"utils"},
+    "preprocessing": {"utils"},
     "config": ZERO | ONE,
     "": UP_TO_MODELS | HELPERS | LEVEL_FIVE,  # kerasette/__init__.py
 }

@@ -106,6 +106,42 @@ def test_batch_normalization_in_two_passes():
     assert np.allclose(y.mean(0), 0, atol=0.01)
 
 
+@pytest.mark.parametrize("shape", [(3, 96, 96, 8), (3, 8, 96, 96), (3, 8)])
+def test_group_normalization_in_two_passes(shape):
+    """At a mean of 1e5 and over many positions: as exact as float32 input allows, in both layouts."""
+    axis = shape.index(8)
+    x = (1e5 + np.random.default_rng(0).standard_normal(shape)).astype("float32")
+    y = layers.GroupNormalization(groups=2, axis=axis)(x)
+    parts = np.moveaxis(x.astype("float64"), axis, -1).reshape(3, -1, 2, 4)
+    wanted = parts - parts.mean((1, 3), keepdims=True)
+    wanted /= np.sqrt(wanted.var((1, 3), keepdims=True) + 1e-3)
+    found = np.moveaxis(y, axis, -1).reshape(parts.shape)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_group_normalization_of_one_group_and_of_one_channel_each():
+    x = np.random.default_rng(0).standard_normal((4, 5, 6)).astype("float32")
+    wanted = layers.LayerNormalization(axis=[1, 2])(x)
+    np.testing.assert_allclose(layers.GroupNormalization(groups=1)(x), wanted, atol=1e-5)
+    single = layers.GroupNormalization(groups=-1)
+    np.testing.assert_allclose(single(x).mean(1), 0.0, atol=1e-6)
+    assert single.get_config()["groups"] == -1 and single.gamma.shape == (6,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"groups": 4}, "divisor of 6"),
+        ({"groups": 0}, "groups"),
+        ({"axis": 0}, "batch"),
+        ({"axis": [1]}, "axis"),
+    ],
+)
+def test_group_normalization_refuses(arguments, told):
+    with pytest.raises((InvalidValue, InvalidType), match=told):
+        layers.GroupNormalization(**{"groups": 2, **arguments})(np.ones((2, 5, 6)))
+
+
 def test_batch_normalization_folds_biased_statistics():
     x = np.array([[1.0], [3.0]], "float32")
     layer = layers.BatchNormalization(momentum=0.9)
@@ -120,9 +156,9 @@ def test_frozen_batch_normalization_infers():
     layer = layers.BatchNormalization()
     x = np.arange(6.0).reshape(3, 2)
     inference = layer(x)
-    assert layer.couples_batch
+    assert layer.gathers
     layer.trainable = False
-    assert not layer.couples_batch
+    assert not layer.gathers
     assert np.array_equal(trained(layer, x), inference)
     assert not layer.moving_mean.numpy().any()
     assert layer.trainable_weights == [] and len(layer.non_trainable_weights) == 4

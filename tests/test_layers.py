@@ -12,6 +12,8 @@ from kerasette import layers as L  # noqa: N812
 from kerasette.errors import KerasetteError
 from tests import keras_oracle
 from tests import layer_harness as harness
+from tests.attention_cases import ATTENTION_WITHOUT_EFFECT
+from tests.augmentation_cases import WITHOUT_EFFECT
 from tests.layer_cases import LAYER_CASES, VARIATIONS
 from tests.layer_harness import LayerCase, Run, distance, upstream
 
@@ -34,7 +36,7 @@ def equal(first, second):
 @each_case
 def test_backward_is_the_derivative_of_forward(case):
     for name, given, wanted in harness.differences(case):
-        assert distance(given, wanted) <= 1e-6, name
+        assert distance(given, wanted, harness.least(name)) <= 1e-6, name
 
 
 @pytest.mark.parametrize("case", [case for case in LAYER_CASES if case.oracle], ids=repr)
@@ -52,7 +54,7 @@ def test_keras_gives_the_same_numbers(case):
             assert distance(ours[k], wanted) <= 1e-5, f"input {k}"
     assert sorted(harness.trained(layer)) == sorted(gradients)
     for name, gradient in gradients.items():
-        assert distance(dw[name], gradient.numpy()) <= 1e-5, name
+        assert distance(dw[name], gradient.numpy(), harness.least(name)) <= 1e-5, name
     if case.training and layer.commit is not None:
         layer.commit({p.name: p.value for p in layer.parameters}, [run.cache])
     for parameter, theirs in zip(layer.get_weights(), after, strict=True):
@@ -163,7 +165,7 @@ def test_calls_on_tensors_and_arrays_agree(case):
     dtype = "float32" if case.whole is None else "int64"
     tensors = [layers.Input(shape, dtype=dtype) for shape in case.shapes]
     symbolic = layer(tensors if len(tensors) > 1 else tensors[0])
-    now = layer(*case.inputs())
+    now = layer(*case.inputs(), training=case.training)
     assert symbolic.shape[1:] == now.shape[1:]
     if not case.training:
         assert np.array_equal(now, Run(layer, case.inputs()).y)
@@ -172,7 +174,7 @@ def test_calls_on_tensors_and_arrays_agree(case):
 @each_layer
 def test_every_argument_changes_something(cls):
     arguments, shapes, others = VARIATIONS[cls]
-    whole = 5 if cls is layers.CategoryEncoding else None
+    whole = 5 if cls in (layers.CategoryEncoding, layers.Embedding) else None
     assert sorted(others) == sorted(harness.own_arguments(cls))
     before = harness.fingerprint(cls, arguments, shapes, whole)
     assert harness.same(before, harness.fingerprint(cls, arguments, shapes, whole))
@@ -182,7 +184,8 @@ def test_every_argument_changes_something(cls):
         except KerasetteError as problem:
             assert name in str(problem) or "sparse" in str(problem)
         else:
-            assert not harness.same(before, after), name
+            idle = WITHOUT_EFFECT | ATTENTION_WITHOUT_EFFECT
+            assert not harness.same(before, after) or (cls, name) in idle, name
 
 
 @each_layer
@@ -205,7 +208,14 @@ def test_defaults_are_those_of_keras(cls):
     for name, parameter in inspect.signature(cls.__init__).parameters.items():
         default = theirs.get(to_keras.get(name, name))
         if default is not None and default.kind is not default.VAR_KEYWORD:
-            assert str(parameter.default).lower() == str(default.default).lower(), name
+            assert plain(parameter.default) == plain(default.default), name
+
+
+def plain(default):
+    """Returns a default as text; (1, 1) is what 1 for each axis says."""
+    if isinstance(default, tuple) and set(default) == {1}:
+        return "1"
+    return str(default).lower()
 
 
 def test_every_layer_here_has_a_line():
@@ -217,7 +227,24 @@ def test_every_layer_here_has_a_line():
     assert mine <= set(VARIATIONS)
 
 
-COVERED = ("core", "merging", "normalization", "preprocessing", "regularization", "activation")
+COVERED = (
+    "attention",
+    "augmentation",
+    "convolution",
+    "core",
+    "depthwise",
+    "global_pooling",
+    "imaging",
+    "einsum_dense",
+    "embedding",
+    "merging",
+    "multi_head_attention",
+    "normalization",
+    "pooling",
+    "preprocessing",
+    "regularization",
+    "activation",
+)
 
 
 def test_order_of_weights_is_that_of_keras():

@@ -137,3 +137,36 @@ def test_activations_in_place_change_no_bit(monkeypatch):
     for name in names:
         monkeypatch.setattr(activations.get(name), "in_place", False)
     assert same_bits(in_place, run())
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_a_relu_behind_the_maxima_changes_no_bit(monkeypatch, own, padding):
+    """max(relu(x)) is relu(max(x)), ties at 0 and gradients included."""
+
+    def trained():
+        utils.set_random_seed(4)
+        relu = [layers.Conv2D(4, 3, activation="relu")] if own else [layers.Conv2D(4, 3), layers.Activation("relu")]
+        body = [*relu, layers.MaxPooling2D(2, padding=padding), layers.Flatten(), layers.Dense(2)]
+        model = k.Sequential([k.Input((9, 9, 1)), *body]).compile("mse", optimizers.SGD(0.1))
+        rng = np.random.default_rng(1)
+        x = np.round(rng.normal(size=(12, 9, 9, 1)), 1)
+        losses_seen = [model.train_on_batch(x, x[:, 0, :2, 0]) for _ in range(3)]
+        kinds = [step.operation.fuses_with for step in model._engine.plan.steps]
+        return kinds, losses_seen, [*model.get_weights(), model.predict(x, verbose=0)]
+
+    kinds, seen, weights = trained()
+    monkeypatch.setattr(layers.MaxPooling2D, "keeps_order", False)
+    plain_kinds, plain_seen, plain_weights = trained()
+    assert kinds.index("relu") == plain_kinds.index("relu") + 1
+    assert seen == plain_seen
+    assert same_bits(weights, plain_weights)
+
+
+def test_a_relu_that_others_read_stays_where_it_is():
+    inputs = k.Input((8, 8, 1))
+    x = layers.Conv2D(2, 3, activation="relu")(inputs)
+    pooled = layers.GlobalAveragePooling2D()(layers.MaxPooling2D()(x))
+    model = k.Model(inputs, layers.Add()([pooled, layers.GlobalAveragePooling2D()(x)])).compile("mse", "sgd")
+    kinds = [step.operation.fuses_with for step in model._engine.plan.steps]
+    assert kinds.index("relu") == 1

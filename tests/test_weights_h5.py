@@ -275,9 +275,9 @@ def test_nan_is_told(tmp_path):
 def test_arguments(tmp_path):
     model = dense(3)
     path = tmp_path / "model.weights.h5"
-    for call in (model.save_weights, model.load_weights):
+    for call, name in ((model.save_weights, "w.h5"), (model.load_weights, "w.npz")):
         with pytest.raises(InvalidValue, match=r"ends in '\.weights\.h5'"):
-            call(tmp_path / "w.h5")
+            call(tmp_path / name)
         with pytest.raises(InvalidType, match="filepath"):
             call(3)
     with pytest.raises(MissingFile, match="no file"):

@@ -20,11 +20,17 @@ class Callback(metaclass=Aliased):
     Attributes:
         model: the model that is being run.
         params: dict with "epochs", "steps" (None if unknown) and "verbose".
+        remembers: names of the attributes that change while training runs. They are saved with a run and
+            come back when it is resumed (see `fit`, `resume`): numbers, texts, None, arrays, and lists,
+            tuples and dicts of those. `()` says that there are none.
+        runs_last: whether it is called after all callbacks that don't say so.
 
     `logs` is a dict of floats: running means so far in batch hooks, of the whole epoch in epoch hooks.
     """
 
     aliases = {}
+    remembers: tuple[str, ...] | None = None  # None: the class doesn't say
+    runs_last = False
 
     def __init__(self):
         self.model = None
@@ -37,6 +43,19 @@ class Callback(metaclass=Aliased):
     def set_model(self, model) -> None:
         """Tells the model of the run."""
         self.model = model
+
+    def get_state(self) -> dict:
+        """Returns what a resumed run has to know of this one: `remembers`, unless a subclass overrides it."""
+        return {name: getattr(self, name) for name in self.remembers or ()}
+
+    def set_state(self, state: dict) -> None:
+        """Takes over what `get_state` returned; called after `on_train_begin`, before the next batch."""
+        for name in self.remembers or ():
+            setattr(self, name, state[name])
+
+    def __getstate__(self):
+        """What copies and pickles hold: all but the model, which is told anew in each run."""
+        return {**self.__dict__, "model": None}
 
     def on_train_begin(self, logs=None):
         """Called when fit begins."""
@@ -100,7 +119,7 @@ class CallbackList:
     """
 
     def __init__(self, callbacks, model, params):
-        self.callbacks = list(callbacks)
+        self.callbacks = sorted(callbacks, key=lambda one: getattr(one, "runs_last", False))
         self._listeners = {}
         for callback in self.callbacks:
             callback.set_model(model)

@@ -17,6 +17,8 @@ class EarlyStopping(Monitor):
         start_from_epoch: epochs to pass before watching begins.
     """
 
+    remembers = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -14,6 +14,8 @@ class History(Callback):
         epoch: numbers of the epochs.
     """
 
+    remembers = ("history", "epoch")
+
     def __init__(self):
         super().__init__()
         self.history = {}

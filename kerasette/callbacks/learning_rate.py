@@ -15,6 +15,8 @@ class LearningRateScheduler(Callback):
         verbose: 1 prints a line an epoch.
     """
 
+    remembers = ()  # the optimizer knows the rate
+
     def __init__(self, schedule, verbose: int = 0):
         super().__init__()
         if not callable(schedule):
@@ -64,6 +66,8 @@ class ReduceLROnPlateau(Monitor):
         cooldown: epochs to wait after a reduction.
         min_lr: the rate never goes below.
     """
+
+    remembers = ("best", "wait", "cooldown_counter")
 
     def __init__(
         self,

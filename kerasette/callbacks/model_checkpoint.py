@@ -24,6 +24,8 @@ class ModelCheckpoint(Monitor):
         MissingFile: when training begins, where the directory doesn't exist.
     """
 
+    remembers = ("best", "_epoch", "_batches")
+
     def __init__(
         self,
         filepath,

@@ -23,6 +23,7 @@ class ProgressBar(Callback):
     """
 
     wants_lazy_logs = True
+    remembers = ()
 
     def __init__(self, verbose: int = 1):
         super().__init__()

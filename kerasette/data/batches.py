@@ -5,17 +5,15 @@ for. A chunk is a run of batches gathered together, so that a batch of one row c
 """
 
 import math
+from itertools import islice
 
 import numpy as np
 
 from kerasette.backend import host_generator, next_seed
 from kerasette.data.checks import warn
-from kerasette.data.convert import is_arraylike
-from kerasette.data.intake import Intake
 from kerasette.data.signature import Signature
-from kerasette.errors import one_of, positive_int, type_error, value_error
+from kerasette.errors import positive_int, value_error
 
-BATCH_SIZE = 32
 CHUNK_BYTES = 1 << 19  # of inputs gathered together: stays in the cache until the model reads it
 CHUNK_BATCHES = 4096  # views made for a chunk
 
@@ -39,13 +37,14 @@ class Batches:
         self.steps = natural_steps if self._limit is None else self._limit
         self._who = who
         self._running = None  # the pass that an epoch with fewer steps left unfinished
+        self._place = None  # that pass's [seed, number of batches taken]
         if self._limit is not None and natural_steps is not None and self._limit > natural_steps:
             raise value_error(
                 f"{who}: {self._limit} steps were asked for, but the data makes {natural_steps} batches.",
                 "Give fewer steps, a smaller batch_size, or a generator.",
             )
 
-    def epoch(self, seed: int | None = None):
+    def epoch(self, seed: int | None = None, done: int = 0):
         """Returns an iterator over the batches of one epoch: `(xs, ys, ws)`, lists of NumPy arrays.
 
         The arrays and lists hold until the next batch is asked for; they must not be written to. One epoch
@@ -54,33 +53,48 @@ class Batches:
         Args:
             seed: names the shuffle. Where fewer `steps` than a pass has were asked for, an epoch with a
                 seed goes on where the last one stopped; with None it begins at the front.
+            done: how many batches of the epoch were taken before, by an object whose state this one has.
         """
-        return self._pass(seed) if self._limit is None else self._limited(seed)
+        return self._pass(seed, done) if self._limit is None else self._limited(seed, done)
 
-    def _pass(self, seed):
-        """Yields all batches once."""
+    def _pass(self, seed, done=0):
+        """Yields all batches of a pass but the first `done`."""
         raise NotImplementedError
 
-    def _limited(self, seed):
-        taken, fresh = 0, False
+    def _limited(self, seed, done):
+        taken, fresh = done, done > 0 and self._place is not None and self._place[0] == seed
         if seed is None and self.repeats:
             self._running = None
         while taken < self._limit:
             if self._running is None:
                 if fresh:
                     break
-                self._running, fresh = self._pass(seed), True
+                self._running, self._place, fresh = self._pass(seed), [seed, 0], True
             batch = next(self._running, None)
             if batch is None:
-                self._running = None
+                self._running = self._place = None
                 fresh = fresh or not self.repeats
                 continue
             taken += 1
+            self._place[1] += 1
             yield batch
         if not taken:
             raise self._used_up()
         if taken < self._limit:
             warn(f"{self._who}: the data ran out after {taken} of {self._limit} steps.")
+
+    def check_resumable(self) -> None:
+        """Raises, or warns, where another process couldn't go on with these batches."""
+
+    def state(self) -> dict:
+        """Returns what an object for the same data has to know to go on after the last batch taken."""
+        return {"rows": self.rows, "batch_size": self.batch_size, "steps": self.steps, "place": self._place}
+
+    def restore(self, state: dict, done: int = 0) -> None:
+        """Takes over what `state()` returned; `epoch(seed, done)` comes next."""
+        if state["place"] is not None:
+            seed, taken = self._place = list(state["place"])
+            self._running = self._pass(seed, taken)
 
     def _used_up(self):
         return value_error(
@@ -116,24 +130,24 @@ class ArrayBatches(Batches):
         self._buffers = None
         self._views = {}  # rows of a chunk -> its batches, as views of the buffers
 
-    def _pass(self, seed):
+    def _pass(self, seed, done=0):
         if self._direct:
             if self._whole is None and self.rows <= CHUNK_BATCHES * self.batch_size:
                 self._whole = list(self._slices())
-            return self._slices() if self._whole is None else iter(self._whole)
-        return self._gathered(self._order(seed) if self._shuffle else None)
+            return self._slices(done) if self._whole is None else islice(self._whole, done, None)
+        return self._gathered(self._order(seed) if self._shuffle else None, done)
 
-    def _slices(self):
+    def _slices(self, done=0):
         groups = [[None if c is None else c.array for c in group] for group in self._groups]
-        if 0 < self.rows <= self.batch_size:
+        if 0 < self.rows <= self.batch_size and not done:
             yield tuple(groups)
             return
         step = CHUNK_BATCHES * self.batch_size
-        for start in range(0, self.rows, step):
+        for start in range(done * self.batch_size, self.rows, step):
             yield from _cut(groups, start, min(start + step, self.rows), self.batch_size)
 
-    def _gathered(self, order):
-        for start in range(0, self.rows, self._chunk):
+    def _gathered(self, order, done):
+        for start in range(done * self.batch_size, self.rows, self._chunk):
             stop = min(start + self._chunk, self.rows)
             yield from self._fill(slice(start, stop) if order is None else order[start:stop], stop - start)
 
@@ -202,142 +216,5 @@ class OneBatch(Batches):
             and bool(np.isfinite(x).all())
         )
 
-    def _pass(self, seed):
+    def _pass(self, seed, done=0):
         return iter((self._batch,))
-
-
-class StreamBatches(Batches):
-    """Batches that the user's object makes: a sequence, something that can be iterated, or an iterator.
-
-    Args:
-        source: has `__getitem__` and `__len__`, or `__iter__`.
-        intake: checks and converts each batch.
-        shuffle: whether the batches of a sequence change places; nothing else is shuffled.
-        steps: batches an epoch, or None for all.
-    """
-
-    def __init__(self, source, intake: Intake, shuffle, steps):
-        super().__init__(steps, _length(source), intake.who)
-        self._source = source
-        self._intake = intake
-        self._shuffle = shuffle
-        self.repeats = not hasattr(source, "__next__")
-        if self.repeats and not hasattr(source, "__iter__") and self.steps is None:
-            raise type_error(
-                f"{intake.who}: len() of {type(source).__name__} failed.", "Define __len__, or give steps."
-            )
-
-    def _pass(self, seed):
-        if hasattr(self._source, "__getitem__") and _length(self._source) is not None:
-            given = self._items(seed)
-        else:
-            given = iter(self._source)
-        number = 0
-        for number, batch in enumerate(given, start=1):
-            yield self._intake.batch(batch, number - 1)
-        if not number:
-            raise self._used_up()
-
-    def _items(self, seed):
-        """Yields the batches of a sequence, and tells it when a pass begins and ends."""
-        source = self._source
-        _call(source, "on_epoch_begin")
-        order = range(len(source))
-        if self._shuffle:
-            order = host_generator(next_seed() if seed is None else seed).permutation(len(source)).tolist()
-        for index in order:
-            yield source[index]
-        _call(source, "on_epoch_end")
-
-
-def _call(source, name):
-    method = getattr(source, name, None)
-    if method is not None:
-        method()
-
-
-def _length(source):
-    """Returns len(source), or None where it has none."""
-    try:
-        return len(source)
-    except (TypeError, NotImplementedError):
-        return None
-
-
-# ---------------------------------------------------------------- the entrance
-
-
-def brings_batches(x) -> bool:
-    """Tells whether `x` yields batches (generator, sequence of batches, data loader) rather than rows."""
-    if isinstance(x, (list, tuple, dict, set, str, bytes)) or is_arraylike(x):
-        return False
-    return (
-        hasattr(x, "__iter__")
-        or hasattr(x, "__next__")
-        or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
-    )
-
-
-def make_batches(
-    x,
-    y=None,
-    sample_weight=None,
-    *,
-    signature: Signature,
-    batch_size: int | None = None,
-    shuffle: bool | str = False,
-    class_weight: dict | None = None,
-    steps: int | None = None,
-    needs_y: bool = True,
-    allow_nonfinite: bool = False,
-    who: str = "fit",
-) -> Batches:
-    """Returns the batches of `x`, `y` and `sample_weight` for a model with `signature`.
-
-    Arrays in memory are checked as a whole before anything comes out; what is read from files or comes from
-    generators is checked as it comes. An h5py dataset or memory map is never loaded whole (sample weights,
-    one number a row, are).
-
-    Args:
-        x: array, list of numbers or rows, DataFrame, Series, tensor, h5py dataset, memory map; a list or a
-            dict by name of those for several inputs; or batches: a generator, an iterable or a sequence of
-            (x,), (x, y) or (x, y, sample_weight).
-        y: targets in the same forms, one for each output; None where `x` brings batches.
-        sample_weight: one weight a row, for all outputs or one array for each.
-        signature: what the model takes and gives.
-        batch_size: rows a batch, 32 by default; no matter where `x` brings batches.
-        shuffle: True draws new places for the rows each epoch (for the batches, where `x` is a sequence of
-            them); "batch" moves whole batches, which suits files.
-        class_weight: dict of class to factor, for models with one output.
-        steps: batches an epoch; by default all.
-        needs_y: False leaves targets and weights out, and lets 0 rows pass.
-        allow_nonfinite: lets NaN and infinity pass.
-        who: who asks, for messages.
-
-    Raises:
-        InvalidValue, InvalidType: for data that doesn't fit the model or itself.
-
-    >>> signature = Signature(["x"], [(2,)], ["float32"], ["y"], [(1,)], [None])
-    >>> for xs, ys, ws in make_batches([[1, 2], [3, 4], [5, 6]], signature=signature, batch_size=2).epoch():
-    ...     print(xs[0].tolist())
-    [[1.0, 2.0], [3.0, 4.0]]
-    [[5.0, 6.0]]
-    """
-    batch_size = BATCH_SIZE if batch_size is None else positive_int(who, "batch_size", batch_size)
-    one_of(who, "shuffle", shuffle, (False, True, "batch"))
-    if x is None:
-        raise value_error(
-            f"{who}: x is missing.", "Give the inputs: an array, a list, a dict or a generator."
-        )
-    if not needs_y and steps is None and OneBatch.suits(x, signature, batch_size):
-        return OneBatch(x, len(signature.output_names))
-    intake = Intake(signature, class_weight, needs_y, allow_nonfinite, who)
-    if not brings_batches(x):
-        return ArrayBatches(*intake.columns(x, y, sample_weight), batch_size, shuffle, steps, who)
-    if y is not None or sample_weight is not None:
-        extra = "y" if y is not None else "sample_weight"
-        raise value_error(
-            f"{who}: {extra} was given beside x of type {type(x).__name__}, which brings its own.",
-            "Let it yield (x, y) or (x, y, sample_weight).",
-        )
-    return StreamBatches(x, intake, shuffle, steps)

@@ -198,8 +198,16 @@ def _place(bad, rows, columns):
 # ---------------------------------------------------------------- weights
 
 
-def weight_vector(value, label: str, who: str, *, dtype="float32", warn_zero=True) -> np.ndarray:
-    """Returns sample weights as a vector; shape (n, 1) becomes (n,).
+def sample_weights(
+    value, label: str, who: str, output_shape: tuple, *, dtype="float32", warn_zero=True
+) -> np.ndarray:
+    """Returns sample weights: one a row, (n,), or one a step, (n, steps); shape (n, 1) becomes (n,).
+
+    Args:
+        value, label, who: the weights, and for messages what they're called and who wants them.
+        output_shape: of the model's output for one sample; weights of steps follow its first axes.
+        dtype: of the result.
+        warn_zero: whether weights that are all 0 are worth a warning.
 
     Raises:
         InvalidValue: for another shape, or negative or non-finite weights.
@@ -207,16 +215,20 @@ def weight_vector(value, label: str, who: str, *, dtype="float32", warn_zero=Tru
     array = as_array(value, label, who)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim != 1:
+    steps = array.shape[1:]
+    fits = zip(steps, output_shape[:-1], strict=False)
+    if array.ndim < 1 or len(steps) >= max(1, len(output_shape)) or any(b not in (None, a) for a, b in fits):
+        several = f", or one for each step: (rows, {output_shape[0]})" if len(output_shape) > 1 else ""
         raise value_error(
-            f"{who}: {label} has the shape {pretty(array.shape)}; one weight for each row is needed: (rows,)."
+            f"{who}: {label} has the shape {pretty(array.shape)};"
+            f" one weight for each row is needed: (rows,){several}."
         )
     check_values(array, dtype, label, who)
     if len(array):
         if array.min() < 0:
-            row = int(array.argmin())
+            row = int(np.unravel_index(array.argmin(), array.shape)[0])
             raise value_error(
-                f"{who}: {label} has a negative weight, {array[row]} in row {row}.", "Weights are 0 or more."
+                f"{who}: {label} has a negative weight, {array.min()} in row {row}.", "Weights are 0 or more."
             )
         if warn_zero and not array.any():
             warn(f"{who}: {label} is 0 for every row, so nothing is learned or measured.")

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from kerasette.data.batches import brings_batches
 from kerasette.data.columns import Part
 from kerasette.data.convert import is_arraylike, rank_of
+from kerasette.data.entrance import brings_batches
 from kerasette.errors import fraction as check_fraction
 from kerasette.errors import type_error, value_error
 

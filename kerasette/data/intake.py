@@ -3,7 +3,7 @@
 import numpy as np
 
 from kerasette.backend import floatx
-from kerasette.data.checks import ClassWeights, check_lengths, check_values, fit_shape, weight_vector
+from kerasette.data.checks import ClassWeights, check_lengths, check_values, fit_shape, sample_weights
 from kerasette.data.columns import Held, Lazy, cast, column
 from kerasette.data.convert import NUMERIC, as_array, is_lazy
 from kerasette.data.signature import Signature, inputs_of, label_of, outputs_of, unpack
@@ -167,7 +167,8 @@ class Intake:
             if value is None:
                 continue
             label = label_of("sample_weight", names, i)
-            vectors[i] = weight_vector(value, label, who, dtype=self.float_dtype, warn_zero=warn_zero)
+            shape = self.signature.output_shapes[i]
+            vectors[i] = sample_weights(value, label, who, shape, dtype=self.float_dtype, warn_zero=warn_zero)
             lengths[label] = len(vectors[i])
         return vectors
 
@@ -182,4 +183,6 @@ def _source(value, label, who, keep_lazy):
 
 
 def _times(weights, factors):
-    return factors if weights is None else weights * factors
+    if weights is None:
+        return factors
+    return weights * factors.reshape(len(factors), *(1,) * (weights.ndim - 1))

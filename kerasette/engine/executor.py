@@ -1,8 +1,10 @@
 """One thread's way through a plan: contexts, buffers, caches and gradients, made once and reused."""
 
+from functools import partial
+
 from kerasette.backend import Random, Scratch
 from kerasette.errors import type_error
-from kerasette.graph import Context
+from kerasette.graph import Context, alone
 
 
 class Executor:
@@ -30,22 +32,24 @@ class Executor:
         self._values = [None] * len(plan.shapes)
         self._caches = [None] * len(plan.steps)
         self._contexts = [self._context(step, dtype) for step in plan.steps]
-        weights = {layer: {p.name: p.value for p in layer.parameters} for layer in plan.layers}
+        weights = {layer: _weights(layer) for layer in plan.layers}
         self._forward = [
             (
                 step.index,
-                step.operation.forward,
+                _by_name(step),
                 context,
                 weights[step.layer],
                 *_ends(step.sources, step.targets),
             )
             for step, context in zip(plan.steps, self._contexts, strict=True)
         ]
-        self._drawing = [step for step in plan.steps if step.operation.draw is not None]
+        self._drawing = {step.index: step for step in plan.steps if step.operation.draw is not None}
         self._penalizing = [step for step in plan.steps if hasattr(step.operation, "penalty")]
         self._committing = [
             (step, weights[step.layer]) for step in plan.steps if step.operation.commit is not None
         ]
+        self._gathering = [self._contexts[step.index] for step in plan.steps if step.operation.gathers]
+        self._keeps_state = any(step.operation.keeps_state for step in plan.steps)
         self._sums = Scratch(xp, dtype)  # where gradients of several consumers meet
         self._runs, self._weights = runs, weights
         self._backward = self.way_back(self.gradients)
@@ -61,7 +65,7 @@ class Executor:
 
     # ------------------------------------------------------------ forward
 
-    def forward(self, xs, *, training=False, batch=None, step=0, noise=None, keep=True):
+    def forward(self, xs, *, training=False, batch=None, step=0, noise=None, keep=True, total=alone):
         """Runs every step for the input arrays `xs`; returns the arrays of the outputs (buffers of ours).
 
         Args:
@@ -71,8 +75,11 @@ class Executor:
             step: number of the training step, which the random streams depend on.
             noise: {index of a step: its random array}, already cut to these samples; drawn here if None.
             keep: whether backward will follow.
+            total: returns the sum of what all parts of the batch bring (see graph.Context).
         """
         rows = len(xs[0])
+        for ctx in self._gathering:
+            ctx.total = total
         self._set_mode(training, rows if batch is None else batch)
         values, caches = self._values, self._caches
         for slot, x in zip(self.plan.inputs, xs, strict=True):
@@ -80,7 +87,7 @@ class Executor:
         if self._drawing and noise is not None:
             for index, array in noise.items():
                 self._contexts[index].noise = array
-        drawing = {s.index: s for s in self._drawing} if self._drawing and noise is None else None
+        drawing = self._drawing if noise is None else None
         for index, run, ctx, w, source, target in self._forward:
             if drawing and index in drawing:
                 ctx.noise = self._draw(drawing[index], step, rows)
@@ -93,12 +100,16 @@ class Executor:
             else:
                 for slot, one in zip(target, y, strict=True):
                     values[slot] = one
-            caches[index] = cache if keep else None
+            caches[index] = cache if keep or self._keeps_state else None
         if self._penalizing:
             self.penalty = sum(
                 s.operation.penalty(values[s.sources[0]], self._batch) for s in self._penalizing
             )
         return [values[slot] for slot in self.plan.outputs]
+
+    def masks(self):
+        """Returns the mask of each output of the last forward, None where it has none."""
+        return [None if slot is None else self._values[slot] for slot in self.plan.masks]
 
     def _set_mode(self, training, batch):
         if training is self._training and batch == self._batch:
@@ -122,7 +133,7 @@ class Executor:
     def draw(self, rows, number, training):
         """Returns {index: random array} for a whole batch of `rows`, for cutting into micro-batches."""
         noise = {}
-        for step in self._drawing:
+        for step in self._drawing.values():
             if training if step.training is None else step.training:
                 shapes = [self.plan.shapes[slot] for slot in step.sources]
                 noise[step.index] = step.operation.draw(self._stream(step, number), rows, *shapes)
@@ -142,7 +153,7 @@ class Executor:
             return
         statistics = [self.statistics()] if statistics is None else statistics
         for position, (step, w) in enumerate(self._committing):
-            if self._contexts[step.index].training:
+            if self._contexts[step.index].training or step.operation.keeps_state:
                 step.operation.commit(w, [one[position] for one in statistics])
 
     # ------------------------------------------------------------ backward
@@ -165,14 +176,14 @@ class Executor:
             if not step.runs_backward:
                 continue
             dw, sums = {}, []
-            for parameter in step.operation.parameters:
+            for key, parameter in _keyed(step.operation).items():
                 view = home.get(parameter)
                 if view is not None and parameter not in written:
                     written.add(parameter)
-                    dw[parameter.name] = view
+                    dw[key] = view
                     continue
                 beside = self.xp.empty(parameter.shape, parameter.value.dtype)
-                dw[parameter.name] = beside
+                dw[key] = beside
                 if view is not None:
                     sums.append((view, beside))
             source, target = _ends(step.sources, step.targets)
@@ -184,7 +195,7 @@ class Executor:
             plans.append(
                 (
                     step.index,
-                    step.operation.backward,
+                    _in_order(step),
                     ctx,
                     self._weights[step.layer],
                     dw,
@@ -247,6 +258,41 @@ class Executor:
             grads[slot] = part
         else:
             grads[slot] = self.xp.add(total, part, out=self._sums((slot, "sum"), total.shape))
+
+
+def _keyed(operation):
+    """Returns {key in `w`: parameter} of an operation; the steps of activations and penalties have none."""
+    return operation.keyed_parameters() if operation.parameters else {}
+
+
+def _weights(layer):
+    return {key: parameter.value for key, parameter in _keyed(layer).items()}
+
+
+def _by_name(step):
+    """Returns the step's forward, which takes all arrays by position, those that have names too."""
+    forward, names, options = step.operation.forward, step.names, step.options
+    if not names:
+        return partial(forward, **options) if options else forward
+    count = len(step.sources) - len(names)
+
+    def run(ctx, w, *xs):
+        return forward(ctx, w, *xs[:count], **dict(zip(names, xs[count:], strict=True)), **options)
+
+    return run
+
+
+def _in_order(step):
+    """Returns the step's backward, which returns all gradients by position, None where there is none."""
+    backward, names = step.operation.backward, step.names
+    if not names:
+        return backward
+
+    def run(ctx, w, dw, dy, cache):
+        *dxs, named = backward(ctx, w, dw, dy, cache)
+        return (*dxs, *[named.get(name) for name in names])
+
+    return run
 
 
 def _no_gradient(step):

@@ -1,5 +1,7 @@
 """One output's loss, as the engine uses it."""
 
+from kerasette.backend import floatx
+
 
 class Head:
     """One output's loss, as the engine uses it.
@@ -29,6 +31,27 @@ class Head:
         if self.weight != 1.0:
             dout *= self.weight
         return dout
+
+    def masked(self, mask, weights, y_true):
+        """Returns the sample weights with a mask in them, as Keras has it.
+
+        Steps that don't count weigh nothing; for a mean the others share the weight of all:
+        mean(loss * weight * total / valid). With no valid step at all every weight is 0.
+
+        Args:
+            mask: bool (n, steps).
+            weights: (n,) or (n, steps), or None.
+            y_true: the targets, some of which may not count either.
+        """
+        factors = mask.astype(floatx() if weights is None else weights.dtype)
+        if self.loss.reduction in ("sum_over_batch_size", "mean"):
+            valid = self.loss.valid(y_true)
+            total = mask.size if valid is None else valid.sum()
+            both = mask if valid is None else mask & valid.reshape(mask.shape)
+            factors *= total / both.sum().clip(1)
+        if weights is None:
+            return factors
+        return factors * weights.reshape(weights.shape + (1,) * (factors.ndim - weights.ndim))
 
     def scale(self, rows, y_true, weights):
         """Returns None where every loss has the same factor, else what `factors` has to know of the batch."""

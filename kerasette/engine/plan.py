@@ -5,6 +5,7 @@ they declare. Values live in numbered slots. Making a plan takes time in proport
 """
 
 import math
+from collections import Counter
 
 CACHE_BYTES = 1 << 20  # what one core's second-level cache holds: activations of a micro-batch should fit
 SHORT_CALL = 1 << 14  # bytes: shorter results take less time than the call that makes them
@@ -22,6 +23,8 @@ class Step:
         operation: has forward and backward.
         layer: whose parameters it uses (the operation itself, or the layer whose activation it is).
         sources, targets: slots that it reads and writes.
+        names: names of the last sources, those that the call gave by name.
+        options: the call's other keywords.
         training: True or False where the call fixed the mode, else None.
         in_place: whether the result may overwrite the input.
         needs_dx: for each source, whether its gradient is wanted.
@@ -33,8 +36,10 @@ class Step:
         "in_place",
         "index",
         "layer",
+        "names",
         "needs_dx",
         "operation",
+        "options",
         "sources",
         "targets",
         "training",
@@ -48,6 +53,7 @@ class Step:
         self.targets = tuple(targets)
         self.training = training
         self.in_place = in_place
+        self.names, self.options = (), {}
         self.needs_dx = ()
         self.updates = False
         self.index = 0
@@ -61,7 +67,8 @@ class Step:
 class _Activate:
     """The step that applies a layer's own activation to what the layer made."""
 
-    parameters, couples_batch, draw, commit = (), False, None, None
+    parameters, draw, commit = (), None, None
+    couples_batch = gathers = keeps_state = keeps_order = False
 
     def __init__(self, activation):
         self.activation = activation
@@ -81,7 +88,8 @@ class _Activate:
 class _Penalize:
     """The step that adds a penalty on a layer's output (sum over the batch, divided by its size)."""
 
-    parameters, couples_batch, draw, commit, fuses_with = (), False, None, None, None
+    parameters, draw, commit, fuses_with = (), None, None, None
+    couples_batch = gathers = keeps_state = keeps_order = False
 
     def __init__(self, regularizer):
         self.regularizer = regularizer
@@ -114,23 +122,24 @@ class Plan:
         steps: list of Step.
         inputs, outputs: slots of the model's inputs and outputs (before a fused activation).
         fused: for each output, whether its last activation was left to the loss.
+        masks: for each output, the slot that says which steps of it count, or None.
         shapes: shape of one sample for each slot.
     """
 
     def __init__(self, graph, *, trained=frozenset(), fused=(), graded=None, input_gradients=False):
         self.shapes = []
+        self._has_gradient = []  # for each slot: whether it holds fractions
         self.steps = []
         self.trained = trained
-        self.inputs = [self._slot(tensor.shape[1:]) for tensor in graph.inputs]
-        self.outputs = self._inline(graph, self.inputs)
+        self.inputs = [self._slot(tensor) for tensor in graph.inputs]
+        self.outputs, self.masks = self._inline(graph, self.inputs)
         self.fused = [False] * len(self.outputs)
-        for position, name in enumerate(fused):
-            self._leave_activation_to_loss(position, name)
+        self._leave_activations_to_losses(fused)
+        self._rectify_after_maxima()
         for index, step in enumerate(self.steps):
             step.index = index
         graded = [True] * len(self.outputs) if graded is None else graded
-        floats = [tensor.dtype.startswith("float") for tensor in graph.inputs]
-        asked = [s for s, on in zip(self.inputs, floats, strict=True) if on and input_gradients]
+        asked = [slot for slot in self.inputs if input_gradients and self._has_gradient[slot]]
         self._mark_gradients([s for s, on in zip(self.outputs, graded, strict=True) if on], asked)
         self.layers = list(dict.fromkeys(step.layer for step in self.steps))
         self._sample_work = sum(_work(step.operation, self.shapes[step.targets[0]]) for step in self.steps)
@@ -138,28 +147,34 @@ class Plan:
 
     # ------------------------------------------------------------ from nodes to steps
 
-    def _slot(self, shape):
+    def _slot(self, tensor):
+        return self._add_slot(tensor.shape[1:], tensor.dtype.startswith("float"))
+
+    def _add_slot(self, shape, has_gradient):
         self.shapes.append(shape)
+        self._has_gradient.append(has_gradient)
         return len(self.shapes) - 1
 
     def _inline(self, graph, inputs):
-        """Appends the steps of `graph`, nested models opened up; returns the slots of its outputs."""
+        """Appends the steps of `graph`, nested models opened up; returns the slots of outputs and masks."""
         slots = {id(tensor): slot for tensor, slot in zip(graph.inputs, inputs, strict=True)}
-        for node in graph.nodes:
+        for node in (*graph.nodes, *graph.mask_nodes):
             if node.outputs and id(node.outputs[0]) in slots:
                 continue
             sources = [slots[id(tensor)] for tensor in node.inputs]
             targets = self._expand(node, sources)
             slots.update((id(tensor), slot) for tensor, slot in zip(node.outputs, targets, strict=True))
-        return [slots[id(tensor)] for tensor in graph.outputs]
+        masks = [None if mask is None else slots[id(mask)] for mask in graph.masks]
+        return [slots[id(tensor)] for tensor in graph.outputs], masks
 
     def _expand(self, node, sources):
         operation = node.operation
         if operation.graph is not None:
-            return self._inline(operation.graph, sources)
-        training = node.keywords.get("training")
-        targets = [self._slot(tensor.shape[1:]) for tensor in node.outputs]
-        self.steps.append(Step(operation, operation, sources, targets, training))
+            return self._inline(operation.graph, sources)[0]
+        targets = [self._slot(tensor) for tensor in node.outputs]
+        step = Step(operation, operation, sources, targets, node.keywords.get("training"))
+        step.names, step.options = node.names, node.options
+        self.steps.append(step)
         if operation.output_activation is not None and operation.output_activation.name != "linear":
             step = _Activate(operation.output_activation)
             targets = self._append(step, operation, targets, in_place=operation.output_activation.in_place)
@@ -168,28 +183,51 @@ class Plan:
         return targets
 
     def _append(self, operation, layer, sources, in_place=False):
-        targets = [self._slot(self.shapes[sources[0]])]
+        targets = [self._add_slot(self.shapes[sources[0]], True)]
         self.steps.append(Step(operation, layer, sources, targets, in_place=in_place))
         return targets
 
     # ------------------------------------------------------------ rewrites
 
-    def _leave_activation_to_loss(self, position, name):
-        """Lets the loss of one output see what goes into the last activation, where it fuses that itself.
+    def _leave_activations_to_losses(self, fused):
+        """Lets a loss see what goes into the last activation, where it fuses that itself.
 
         Only where nothing else reads the activated value.
         """
-        slot = self.outputs[position]
-        if name is None or self.outputs.count(slot) > 1:
-            return
-        last = next((step for step in reversed(self.steps) if slot in step.targets), None)
-        if last is None or last.operation.fuses_with != name:
-            return
-        if any(slot in step.sources for step in self.steps):
-            return
-        self.steps.remove(last)
-        self.outputs[position] = last.sources[0]
-        self.fused[position] = True
+        makers = {slot: step for step in self.steps for slot in step.targets}
+        read = {slot for step in self.steps for slot in step.sources}
+        counts, taken = Counter(self.outputs), set()
+        for position, name in enumerate(fused):
+            slot = self.outputs[position]
+            last = makers.get(slot)
+            if name is None or last is None or last.operation.fuses_with != name:
+                continue
+            if slot in read or counts[slot] > 1:
+                continue
+            taken.add(last)
+            self.outputs[position] = last.sources[0]
+            self.fused[position] = True
+        if taken:
+            self.steps = [step for step in self.steps if step not in taken]
+
+    def _rectify_after_maxima(self):
+        """Swaps each ReLU with the maximum over windows behind it, which leaves fewer numbers to rectify.
+
+        max(relu(x)) is relu(max(x)), and so are the gradients: where the maximum is above 0 its place is
+        the same, and where it isn't there is none. Only where nothing else reads the rectified value.
+        """
+        readers = Counter(slot for step in self.steps for slot in (*step.sources, *self.masks))
+        readers.update(self.outputs)
+        place = {step.sources[0]: k for k, step in enumerate(self.steps) if step.operation.keeps_order}
+        for k, relu in enumerate(self.steps):
+            slot = relu.targets[0]
+            if relu.operation.fuses_with != "relu" or slot not in place or readers[slot] > 1:
+                continue
+            pool, at = self.steps[place[slot]], place[slot]
+            between = self._add_slot(self.shapes[pool.targets[0]], True)
+            pool.sources, relu.sources = relu.sources, (between,)
+            pool.targets, relu.targets = (between,), pool.targets
+            self.steps[k], self.steps[at] = pool, relu
 
     def _mark_gradients(self, graded, asked):
         """Finds out which steps and slots the way back has to visit."""
@@ -197,10 +235,11 @@ class Plan:
         for slot in asked:
             wanted[slot] = True
         for step in self.steps:
-            step.updates = any(parameter in self.trained for parameter in step.operation.parameters)
-            step.needs_dx = tuple(wanted[slot] for slot in step.sources)
+            passes = any(self._has_gradient[slot] for slot in step.targets)
+            step.updates = passes and any(p in self.trained for p in step.operation.parameters)
+            step.needs_dx = tuple(passes and wanted[slot] for slot in step.sources)
             for slot in step.targets:
-                wanted[slot] = step.updates or any(step.needs_dx)
+                wanted[slot] = self._has_gradient[slot] and (step.updates or any(step.needs_dx))
         leads = [False] * len(self.shapes)
         for slot in graded:
             leads[slot] = True
@@ -208,6 +247,8 @@ class Plan:
             penalizes = isinstance(step.operation, _Penalize)
             if not penalizes and not any(leads[slot] for slot in step.targets):
                 step.updates, step.needs_dx = False, (False,) * len(step.sources)
+            if not any(self._has_gradient[slot] for slot in step.targets):
+                continue
             for slot in step.sources:
                 leads[slot] = leads[slot] or penalizes or any(leads[target] for target in step.targets)
 
@@ -216,13 +257,24 @@ class Plan:
     def keeps_whole(self, training: bool) -> bool:
         """Tells whether a batch must stay in one piece: samples look at one another, or a random layer
         draws for lengths that only the batch itself shows."""
+        if any(slot is not None for slot in self.masks):
+            return True  # what a step counts depends on how many steps of the whole batch do
         for step in self.steps:
             mode = training if step.training is None else step.training
+            if step.operation.keeps_state:
+                return True
             if mode and step.operation.couples_batch:
                 return True
             if mode and step.operation.draw is not None and any(None in self.shapes[s] for s in step.sources):
                 return True
         return False
+
+    def gathers(self, training: bool) -> bool:
+        """Tells whether the parts of a batch have to meet on their way."""
+        return any(
+            step.operation.gathers and (training if step.training is None else step.training)
+            for step in self.steps
+        )
 
     def micro_batch(self, rows: int, parameter_bytes: int) -> int:
         """Returns how many rows one micro-batch may have when the batch has `rows`.

@@ -13,10 +13,13 @@ import numpy as np
 
 from kerasette.backend import threads, to_module, to_numpy
 from kerasette.engine.executor import Executor
+from kerasette.engine.meeting import Meeting, Stopped
 from kerasette.engine.pool import Pool, single_threaded_blas
+from kerasette.graph import alone
 from kerasette.params import runs_of
 
 _NOTHING = nullcontext()
+MOST_TOGETHER = 8  # parts of a batch that have to meet: each keeps buffers of its own until the way back
 
 
 class Engine:
@@ -50,11 +53,21 @@ class Engine:
         self.gradients = self._main.gradients
         self._parameter_bytes = sum(run.theta.nbytes for run in self.runs)
         self._loss_couples = any(head is not None and head.loss.couples_batch for head in self.heads)
+        self._keeps_state = any(step.operation.keeps_state for step in plan.steps)
+        self._is_masked = any(slot is not None for slot in plan.masks)
+        self.masks = None  # after a batch: the mask of each output, where some output has one
+        self._meetings = {}  # number of parts -> Meeting
         self._cuts = {}  # (rows, training) -> list of (start, stop)
         self._penalties = self._find_penalties()
 
     def _executor(self):
         return Executor(self.plan, self.xp, self._dtype, self.runs, self.seed)
+
+    def reseed(self, seed: int) -> None:
+        """Makes `seed` the name of the random streams."""
+        self.seed = seed
+        for executor in self._executors:
+            executor.seed = seed
 
     def is_stale(self) -> bool:
         """Tells whether some parameters have moved to another device since this engine was made."""
@@ -69,6 +82,8 @@ class Engine:
             whole = self._loss_couples or self.plan.keeps_whole(training)
             most = rows if whole else self.plan.micro_batch(rows, self._parameter_bytes)
             count = max(1, -(-rows // max(1, most)))
+            if self.plan.gathers(training):
+                count = min(count, MOST_TOGETHER)
             ends = [rows * k // count for k in range(count + 1)]
             cuts = self._cuts[rows, training] = list(pairwise(ends))
         return cuts
@@ -85,10 +100,7 @@ class Engine:
 
     def parallel(self, tasks) -> None:
         """Runs functions without arguments, the first in this thread, the others in workers."""
-        futures = [Pool.submit(max(1, threads() - 1), task) for task in tasks[1:]]
-        tasks[0]()
-        for future in futures:
-            future.result()
+        _in_threads(tasks)
 
     # ------------------------------------------------------------ one batch
 
@@ -116,11 +128,11 @@ class Engine:
         main = self._main
         result = self._part(main, batch, xs, ys, ws)
         self.gradients = main.gradients
-        if training:
+        if training or self._keeps_state:
             main.commit()
         return result
 
-    def _part(self, executor, batch, xs, ys, ws, noise=None, way=None):
+    def _part(self, executor, batch, xs, ys, ws, noise=None, way=None, total=alone):
         """Runs one micro-batch (or the whole batch) on one executor; returns what `run` returns."""
         backward = batch.backward
         outs = executor.forward(
@@ -130,7 +142,9 @@ class Engine:
             step=batch.step,
             noise=noise,
             keep=backward or batch.training,
+            total=total,
         )
+        self.masks = executor.masks() if self._is_masked else None
         values, douts = [], []
         for k, head in enumerate(self.heads):
             if head is None:
@@ -138,7 +152,11 @@ class Engine:
                 douts.append(None)
                 continue
             losses, outs[k], cache = head.forward(ys[k], outs[k])
-            factors = head.factors(self.xp, losses, batch.rows, ws[k], batch.scales[k])
+            weights, scale = ws[k], batch.scales[k]
+            if self._is_masked and self.masks[k] is not None:
+                weights = head.masked(self.masks[k], weights, ys[k])
+                scale = head.scale(batch.rows, ys[k], weights)
+            factors = head.factors(self.xp, losses, batch.rows, weights, scale)
             values.append(losses.dot(factors) if losses.ndim == 1 else (losses * factors).sum())
             if backward:
                 douts.append(head.backward(factors, cache))
@@ -149,37 +167,55 @@ class Engine:
     # ------------------------------------------------------------ many micro-batches
 
     def _run_cut(self, batch, cuts, outputs):
-        workers = min(threads(), len(cuts))
-        while len(self._executors) < workers:
+        together = self.plan.gathers(batch.training)
+        hands = len(cuts) if together else min(threads(), len(cuts))
+        while len(self._executors) < hands:
             self._executors.append(self._executor())
         noise = self._main.draw(batch.rows, batch.step, batch.training)
         if batch.backward and self._total is None:
             self._total = [self.xp.zeros_like(gradient) for gradient in self._main.gradients]
             self._first_way = self._main.way_back(self._total)
         job = _Job(self, batch, len(cuts), outputs)
-
-        def work(executor, k):
-            while k is not None:
-                start, stop = cuts[k]
-                parts = [_slice(group, start, stop) for group in (batch.xs, batch.ys, batch.ws)]
-                piece = {i: a if len(a) == 1 else a[start:stop] for i, a in noise.items()}
-                way = self._first_way if k == 0 else None
-                job.add(k, self._part(executor, batch, *parts, piece, way), executor, start, stop)
-                k = job.next()
-
-        futures = [
-            Pool.submit(workers - 1, partial(job.guard, work, executor))
-            for executor in self._executors[1:workers]
-        ]
-        job.guard(work, self._main, 0)  # whose first gradient goes straight into the sum
-        for future in futures:
-            future.result()
+        part = partial(self._cut_part, batch, cuts, noise)
+        if together:
+            self._meet(job, part, len(cuts))
+        else:
+            self._share(job, part, hands)
         if job.failure is not None:
             raise job.failure
         self.gradients = self._total
         if batch.training:
             self._main.commit(job.statistics)
         return job.values, job.penalty, job.outputs
+
+    def _cut_part(self, batch, cuts, noise, executor, k, total=alone):
+        """Runs micro-batch `k` on one executor."""
+        start, stop = cuts[k]
+        arrays = [_slice(group, start, stop) for group in (batch.xs, batch.ys, batch.ws)]
+        piece = {i: a if len(a) == 1 else a[start:stop] for i, a in noise.items()}
+        way = self._first_way if k == 0 else None  # the first gradient goes straight into the sum
+        return self._part(executor, batch, *arrays, piece, way, total), cuts[k]
+
+    def _share(self, job, part, workers):
+        """Lets `workers` threads, this one among them, take micro-batches until none is left."""
+
+        def work(executor, k):
+            while k is not None:
+                job.add(k, *part(executor, k), executor)
+                k = job.next()
+
+        others = [partial(job.guard, partial(work, executor)) for executor in self._executors[1:workers]]
+        _in_threads([partial(job.guard, partial(work, self._main), 0), *others])
+
+    def _meet(self, job, part, count):
+        """Runs all micro-batches at one time, each on an executor of its own; they meet where layers ask."""
+        meeting = self._meetings.setdefault(count, Meeting(count))
+        meeting.begin(threads())
+
+        def work(executor, k):
+            job.add(k, *meeting.run(partial(part, executor, k, partial(meeting.total, k))), executor)
+
+        _in_threads([partial(job.guard, partial(work, e), k) for k, e in enumerate(self._executors[:count])])
 
     # ------------------------------------------------------------ penalties on parameters
 
@@ -240,16 +276,17 @@ class _Job:
             self._taken += 1
             return self._taken - 1
 
-    def guard(self, work, executor, first=None):
-        """Runs `work(executor, first)`; keeps what it raises for the caller and lets the others stop."""
+    def guard(self, work, first=None):
+        """Runs `work(first)`; keeps what it raises for the caller and lets the others stop."""
         try:
-            work(executor, self.next() if first is None else first)
+            work(self.next() if first is None else first)
         except BaseException as problem:
             with self._change:
-                self.failure = self.failure or problem
+                if self.failure is None or isinstance(self.failure, Stopped):
+                    self.failure = problem
                 self._change.notify_all()
 
-    def add(self, k, result, executor, start, stop):
+    def add(self, k, result, bounds, executor):
         """Adds the result of micro-batch `k`, once all before it have been added."""
         with self._change:
             self._change.wait_for(lambda: self._turn == k or self.failure is not None)
@@ -260,7 +297,7 @@ class _Job:
             for total, part in zip(self.engine._total, executor.gradients, strict=True):
                 total += part
         if self._wants_outputs:
-            self._put_outputs(result[2], start, stop)
+            self._put_outputs(result[2], *bounds)
         if self.batch.training:
             self.statistics.append(executor.statistics())
         with self._change:
@@ -278,6 +315,14 @@ class _Job:
             self.outputs = [xp.empty((self.batch.rows, *out.shape[1:]), out.dtype) for out in outs]
         for whole, out in zip(self.outputs, outs, strict=True):
             whole[start:stop] = out
+
+
+def _in_threads(tasks):
+    """Runs functions without arguments, the first in this thread, the others in workers, and waits."""
+    futures = [Pool.submit(len(tasks) - 1, task) for task in tasks[1:]]
+    tasks[0]()
+    for future in futures:
+        future.result()
 
 
 def _slice(arrays, start, stop):

@@ -42,6 +42,38 @@ from kerasette.functions.activations import (
     tanh_shrink,
     tanh_shrink_backward,
 )
+from kerasette.functions.attention import (
+    attention_scores,
+    attention_scores_backward,
+    masked_softmax,
+    masked_softmax_backward,
+    merged_masks,
+    weighted_values,
+    weighted_values_backward,
+)
+from kerasette.functions.augmentation import (
+    adjust_brightness,
+    adjust_brightness_backward,
+    adjust_contrast,
+    adjust_contrast_backward,
+    affine_transform,
+    affine_transform_backward,
+    crop_at,
+    crop_at_backward,
+    fit_window,
+    fit_window_backward,
+    flip_where,
+    flip_where_backward,
+    rotations,
+    translations,
+    zooms,
+)
+from kerasette.functions.convolution import (
+    conv,
+    conv_backward,
+    conv_transpose,
+    conv_transpose_backward,
+)
 from kerasette.functions.core import (
     bias_add,
     bias_add_backward,
@@ -67,6 +99,16 @@ from kerasette.functions.crossentropy import (
     sparse_categorical_crossentropy_backward,
     sparse_softmax_crossentropy,
     sparse_softmax_crossentropy_backward,
+)
+from kerasette.functions.depthwise import (
+    depthwise_conv,
+    depthwise_conv_backward,
+    separable_conv,
+    separable_conv_backward,
+)
+from kerasette.functions.einsum import (
+    einsum,
+    einsum_backward,
 )
 from kerasette.functions.elementwise import (
     absolute,
@@ -99,6 +141,13 @@ from kerasette.functions.elementwise import (
     subtract_backward,
     sum_to,
 )
+from kerasette.functions.embedding import (
+    embedding,
+    embedding_backward,
+    masking,
+    masking_backward,
+    row_numbers,
+)
 from kerasette.functions.encoding import (
     count_tokens,
     count_tokens_backward,
@@ -110,6 +159,21 @@ from kerasette.functions.focal import (
     binary_focal_crossentropy_backward,
     categorical_focal_crossentropy,
     categorical_focal_crossentropy_backward,
+)
+from kerasette.functions.group_normalization import (
+    group_normalization,
+    group_normalization_backward,
+)
+from kerasette.functions.gru import gru, gru_backward
+from kerasette.functions.imaging import (
+    cropping,
+    cropping_backward,
+    resize,
+    resize_backward,
+    upsample,
+    upsample_backward,
+    zero_padding,
+    zero_padding_backward,
 )
 from kerasette.functions.losses import (
     categorical_hinge,
@@ -133,6 +197,7 @@ from kerasette.functions.losses import (
     squared_hinge,
     squared_hinge_backward,
 )
+from kerasette.functions.lstm import lstm, lstm_backward
 from kerasette.functions.merging import (
     add_all,
     add_all_backward,
@@ -146,6 +211,10 @@ from kerasette.functions.merging import (
     minimum_all_backward,
     multiply_all,
     multiply_all_backward,
+)
+from kerasette.functions.multi_head import (
+    multi_head_attention,
+    multi_head_attention_backward,
 )
 from kerasette.functions.noise import (
     alpha_dropout,
@@ -163,8 +232,20 @@ from kerasette.functions.normalization import (
     batch_normalization_inference_backward,
     layer_normalization,
     layer_normalization_backward,
+    rms_normalization,
+    rms_normalization_backward,
     unit_normalization,
     unit_normalization_backward,
+)
+from kerasette.functions.pooling import (
+    average_pool,
+    average_pool_backward,
+    global_average_pool,
+    global_average_pool_backward,
+    global_max_pool,
+    global_max_pool_backward,
+    max_pool,
+    max_pool_backward,
 )
 from kerasette.functions.rectifiers import (
     celu,
@@ -194,6 +275,7 @@ from kerasette.functions.rectifiers import (
     threshold,
     threshold_backward,
 )
+from kerasette.functions.recurrent import simple_rnn, simple_rnn_backward
 from kerasette.functions.scaling import (
     rescale,
     rescale_backward,
@@ -221,5 +303,13 @@ from kerasette.functions.similarity import (
     dice_backward,
     tversky,
     tversky_backward,
+)
+from kerasette.functions.single_head import (
+    additive_scores,
+    additive_scores_backward,
+    attend,
+    attend_backward,
+    scaled_scores,
+    scaled_scores_backward,
 )
 from kerasette.functions.special import erf

@@ -15,6 +15,11 @@ def put(value, out=None):
     return out
 
 
+def floats(x, dtype):
+    """Returns `x`, or whole numbers as `dtype`: an Input of integers may lead straight into any layer."""
+    return x if x.dtype.kind == "f" else x.astype(dtype)
+
+
 def at_least(x, low, out=None):
     """Returns max(x, low) for a number `low`.
 

@@ -1,6 +1,7 @@
 """Dense products, bias, dropout, and sums over rows: the pairs that nearly every model runs."""
 
 from kerasette.backend import xp_of
+from kerasette.functions.kernels import swappable
 
 PLAIN_ROWS = 128  # up to here adding in the array's own type loses no more than rounding does anyway
 STRIPES = 16  # rows added in the array's own type before float64 takes over
@@ -22,7 +23,7 @@ def dense(x, kernel, bias=None, *, out=None):
         return _dense_any_rank(x, kernel, bias, out)
     y = x.dot(kernel, out)  # (N, O); the method is twice as fast as matmul on small arrays
     if bias is not None:
-        y += bias
+        add_bias(y, bias)
     return y, (x, kernel, bias is not None)
 
 
@@ -84,6 +85,14 @@ def _unfold(rows, shape, out):
 # ---------------------------------------------------------------- sums over rows
 
 
+@swappable
+def add_bias(y, bias):
+    """Adds bias (C,) to each row of `y` (..., C), in place; returns y."""
+    y += bias
+    return y
+
+
+@swappable
 def sum_rows(x, out=None):
     """Sums `x` over all axes but the last, as exactly as its type can hold the result.
 

@@ -13,7 +13,12 @@ from kerasette.functions.core import sum_rows
 # ---------------------------------------------------------------- over the batch
 
 
-def batch_normalization(x, gamma, beta, axis, epsilon, *, out=None):
+def alone(array):
+    """Returns the sum over all parts of a batch that is in one part."""
+    return array
+
+
+def batch_normalization(x, gamma, beta, axis, epsilon, *, samples=None, total=alone, out=None):
     """Normalizes each channel by the statistics of the batch: gamma (x - mean) / sqrt(var + epsilon) + beta.
 
     Ioffe & Szegedy 2015. The variance is biased (divided by the count), as in Keras. Statistics take
@@ -25,6 +30,8 @@ def batch_normalization(x, gamma, beta, axis, epsilon, *, out=None):
         gamma, beta: (C,), or None.
         axis: the axis of the channels.
         epsilon: added to the variance.
+        samples: how many samples the batch has of which `x` is a part; all of it by default.
+        total: returns the sum over all parts of the batch of what each of them gives it.
         out: destination like x.
 
     Returns:
@@ -33,16 +40,16 @@ def batch_normalization(x, gamma, beta, axis, epsilon, *, out=None):
     """
     xp = xp_of(x)
     folded = _fold(x, axis)
-    count = x.size // x.shape[axis]
-    shift = _sum_channels(folded) / count  # (C,)
+    count = (x.size // x.shape[axis]) // len(x) * (len(x) if samples is None else samples)
+    shift = total(_sum_channels(folded)) / count  # (C,)
     y = xp.subtract(folded, _column(shift, folded), _fold_destination(out, axis))
-    rest = _sum_channels(y) / count
-    variance = xp.maximum(_sum_channels(xp.square(y)) / count - rest * rest, 0.0)
+    rest, squares = total(xp.stack([_sum_channels(y), _sum_channels(xp.square(y))])) / count
+    variance = xp.maximum(squares - rest * rest, 0.0)
     inverse = 1 / xp.sqrt(variance + epsilon)
     scale = inverse if gamma is None else inverse * gamma
     y *= _column(scale, folded)
     y += _column(-rest * scale if beta is None else beta - rest * scale, folded)
-    cache = (shift + rest, variance, folded, shift, rest, inverse, gamma, beta is not None)
+    cache = (shift + rest, variance, folded, shift, rest, inverse, gamma, beta is not None, count, total)
     return _unfold(y, x.shape, out), cache
 
 
@@ -59,23 +66,22 @@ def batch_normalization_backward(dy, cache, *, need_dx=True, dx=None, dgamma=Non
         dx or None; dgamma and dbeta, None where there was no gamma or beta.
     """
     xp = xp_of(dy)
-    _, _, x, shift, rest, inverse, gamma, has_beta = cache
+    _, _, x, shift, rest, inverse, gamma, has_beta, count, total = cache
     rows = dy.reshape(x.shape)
     work = xp.subtract(x, _column(shift, x), _destination_like(dx, x) if need_dx else None)
     work -= _column(rest, x)
     work *= _column(inverse, x)  # normalized x
-    along = _sum_channels(work * rows)  # (C,)
-    total = _sum_channels(rows)
+    along, plain = _sum_channels(work * rows), _sum_channels(rows)  # (C,), of this part
     gradients = (
         put(along, dgamma) if gamma is not None else None,
-        put(total, dbeta) if has_beta else None,
+        put(plain, dbeta) if has_beta else None,
     )
     if not need_dx:
         return (None, *gradients)
-    count = x.size // len(total)
-    work *= _column(along / -count, x)
+    along, plain = total(xp.stack([along, plain])) / count
+    work *= _column(-along, x)
     work += rows
-    work -= _column(total / count, x)
+    work -= _column(plain, x)
     work *= _column(inverse if gamma is None else inverse * gamma, x)
     return (_unfold(work, dy.shape, dx), *gradients)
 
@@ -217,6 +223,45 @@ def layer_normalization_backward(dy, cache, *, need_dx=True, dx=None, dgamma=Non
     dx = xp.subtract(work, normal, normal)
     dx *= inverse
     return dx, dgamma, dbeta
+
+
+def rms_normalization(x, scale, axes, epsilon, *, out=None):
+    """Divides by the root mean square over `axes`: scale x / sqrt(mean(x^2) + epsilon), per sample.
+
+    Zhang & Sennrich 2019.
+
+    Args:
+        x: any shape.
+        scale: the shape of x on `axes`.
+        axes: the axes of the mean, ascending and counted from the front (the batch is 0).
+        epsilon: added to the mean square.
+        out: destination like x.
+
+    Returns:
+        y like x, and the cache for `rms_normalization_backward`.
+    """
+    xp = xp_of(x)
+    inverse = 1 / xp.sqrt(_mean(xp.square(x), axes) + epsilon)
+    y = xp.multiply(x, inverse, out)
+    y *= _spread(scale, x, axes)
+    return y, (x, inverse, scale, axes)
+
+
+def rms_normalization_backward(dy, cache, *, need_dx=True, dx=None, dscale=None):
+    """Returns dx (or None where it isn't wanted) and dscale of `rms_normalization`."""
+    xp = xp_of(dy)
+    x, inverse, scale, axes = cache
+    normal = xp.multiply(x, inverse, dx if need_dx else None)
+    work = dy * normal
+    dscale = _sum_to(scale, work, axes, dscale)
+    if not need_dx:
+        return None, dscale
+    spread = _spread(scale, x, axes)
+    work *= spread
+    normal *= _mean(work, axes)
+    dx = xp.subtract(xp.multiply(dy, spread, work), normal, normal)
+    dx *= inverse
+    return dx, dscale
 
 
 def _mean(x, axes):

@@ -7,6 +7,7 @@ At the kinks the derivative is TensorFlow's: 0 for relu at 0.
 
 from kerasette.backend import xp_of
 from kerasette.functions.common import at_least, put
+from kerasette.functions.kernels import swappable
 
 _SELU_SCALE = 1.0507009873554805
 _SELU_LIMIT = 1.0507009873554805 * 1.6732632423543772  # -y far below 0
@@ -54,10 +55,15 @@ def _general_relu(x, negative_slope, max_value, threshold):
 
 def relu_backward(dy, cache, *, dx=None):
     """Returns dy where y > 0, else 0; or dy times the slope of the general form."""
-    xp = xp_of(dy)
     if type(cache) is tuple:
-        return xp.multiply(dy, cache[0], out=dx)
-    return xp.multiply(dy, cache > 0.0, out=dx)
+        return xp_of(dy).multiply(dy, cache[0], out=dx)
+    return relu_gradient(dy, cache, dx)
+
+
+@swappable
+def relu_gradient(dy, y, dx=None):
+    """Returns dy where y > 0, else 0, in `dx` where that is given."""
+    return xp_of(dy).multiply(dy, y > 0.0, out=dx)
 
 
 def leaky_relu(x, negative_slope=0.2, *, out=None):

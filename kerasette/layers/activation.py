@@ -17,6 +17,7 @@ def _not_negative(owner, argument, value):
 class _Elementwise(Layer):
     """A layer that applies one pair of functions; `arguments` gives what follows the input."""
 
+    supports_masking = True
     pair = ()
 
     @property
@@ -108,6 +109,8 @@ class PReLU(Layer):
 
     He et al. 2015.
     """
+
+    supports_masking = True
 
     def __init__(
         self,

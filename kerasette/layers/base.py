@@ -4,8 +4,9 @@ import numpy as np
 
 from kerasette import constraints, initializers, regularizers
 from kerasette.backend import floatx, is_array, module, to_module, xp_of
-from kerasette.errors import one_of, positive_int, type_error, value_error
-from kerasette.graph import Operation, SymbolicTensor
+from kerasette.errors import one_of, positive_int, type_error, unknown_argument, value_error
+from kerasette.graph import Operation, SymbolicTensor, described
+from kerasette.layers import masking
 from kerasette.params import new_parameter
 from kerasette.registry import Aliased, Configurable, auto_name, register, snake_case
 
@@ -24,12 +25,22 @@ class Layer(Operation, Configurable, metaclass=Aliased):
 
     Write your own by defining `build`, `output_shape`, `forward` and `backward`; `kerasette.testing.
     check_gradients` proves the last two.
+
+    Attributes:
+        supports_masking: whether the mask of the input also holds for the output.
+        tensor_arguments: names of the tensors that a call may give by name ("mask", "initial_state").
+        call_options: names of a call's other keywords; forward and output_shape get those that are given.
     """
 
     kind = "layer"
     config_hidden = ("input_shape", "input_size", "dtype")
     input_ranks = None  # allowed numbers of axes of one sample's shape, or None
     inputs_wanted = 1  # how many inputs; None: two or more
+    inputs_apart = False  # whether Keras's call takes several inputs one by one, not as a list
+    supports_masking = False
+    tensor_arguments = ()
+    call_options = ()
+    trains_by_default = False  # whether a call on arrays that doesn't say is one in training
 
     def __init__(
         self,
@@ -92,7 +103,7 @@ class Layer(Operation, Configurable, metaclass=Aliased):
         params = self.__dict__.get("_params")
         if params and name in params:
             return params[name]
-        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
+        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'", name=name, obj=self)
 
     @property
     def parameters(self):
@@ -181,12 +192,13 @@ class Layer(Operation, Configurable, metaclass=Aliased):
 
     # ------------------------------------------------------------ calls
 
-    def __call__(self, *inputs, training: bool | None = None):
+    def __call__(self, *inputs, training: bool | None = None, **keywords):
         """Applies the layer: to symbolic tensors it makes a node, to arrays it computes at once.
 
         Args:
             inputs: tensors or arrays; one list of them does as well.
             training: True or False fixes the mode of this call; None follows fit and predict.
+            keywords: the layer's `tensor_arguments` and `call_options`.
 
         Returns:
             A symbolic tensor, or an array (a tuple where the layer has several outputs).
@@ -194,30 +206,66 @@ class Layer(Operation, Configurable, metaclass=Aliased):
         if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and _holds_tensors(inputs[0]):
             inputs = inputs[0]
         inputs = [as_tensor(value) for value in inputs]
+        named, options = self._sorted_keywords(keywords) if keywords else ({}, {})
         if any(isinstance(value, SymbolicTensor) for value in inputs):
-            return self._call_symbolic(inputs, training)
-        return self._call_now(inputs, training)
+            written = keywords if training is None else {**keywords, "training": bool(training)}
+            return self._call_symbolic(inputs, written, named, options)
+        return self._call_now(inputs, training, named, options)
 
-    def _call_symbolic(self, inputs, training):
-        for value in inputs:
+    def _sorted_keywords(self, keywords):
+        """Returns ({name: tensor}, {name: option}) of a call's keywords; None counts as not given."""
+        known = ("training", *self.tensor_arguments, *self.call_options)
+        for name in keywords:
+            if name not in known:
+                raise unknown_argument(f"A call of {self.name} ({type(self).__name__})", name, known)
+        given = {name: value for name, value in keywords.items() if value is not None}
+        named = {name: as_tensor(given[name]) for name in self.tensor_arguments if name in given}
+        return self._named(named), {name: given[name] for name in self.call_options if name in given}
+
+    def _named(self, named):
+        """Returns a call's `tensor_arguments` with lists of tensors spread out: {name: one tensor}."""
+        return named
+
+    def _call_symbolic(self, inputs, keywords, named, options):
+        for value in (*inputs, *named.values()):
             if not isinstance(value, SymbolicTensor):
                 raise type_error(
                     f"{self.name} got symbolic tensors and a {type(value).__name__} in one call.",
                     "Give all inputs as symbolic tensors, or all as arrays.",
                 )
         self._ensure_built([tensor.shape[1:] for tensor in inputs])
-        result = self.symbolic_call(inputs, {} if training is None else {"training": bool(training)})
-        self._nodes.append((result[0] if isinstance(result, tuple) else result).node)
+        masks = self._automatic_masks(inputs, named)
+        named = {**masks, **named}
+        result = self.symbolic_call(inputs, {**keywords, **masks}, named, options)
+        results = result if isinstance(result, tuple) else (result,)
+        masking.attach(self, inputs, named.get("mask"), results)
+        self._nodes.append(results[0].node)
         return result
 
-    def _call_now(self, inputs, training):
+    def _automatic_masks(self, inputs, named):
+        """Returns {name: mask} of the masks that come along with the inputs and that the call didn't give."""
+        takes = "mask" in self.tensor_arguments and "mask" not in named and inputs[0].mask is not None
+        return {"mask": inputs[0].mask} if takes else {}
+
+    compute_mask = masking.unchanged
+
+    def _call_now(self, inputs, training, named=None, options=None):
         xp = xp_of(self.parameters[0].value) if self.built and self._params else _module_of(inputs)
         xs = [self._as_input(xp, value) for value in inputs]
+        named = {
+            name: to_module(xp, value if is_array(value) else np.asarray(value))
+            for name, value in (named or {}).items()
+        }
         shapes = [x.shape[1:] for x in xs]
         self._ensure_built(shapes)
-        self.output_shape(*shapes)  # raises where they don't fit
-        w = {name: parameter.value for name, parameter in self._params.items()}
-        return self.eager_call(xp, xs, w, training=bool(training), seed=getattr(self, "seed", None))
+        options = options or {}
+        described(
+            self, shapes, {**{k: v.shape[1:] for k, v in named.items()}, **options}
+        )  # raises where they don't fit
+        w = {key: parameter.value for key, parameter in self.keyed_parameters().items()}
+        seed = getattr(self, "seed", None)
+        training = self.trains_by_default if training is None else bool(training)
+        return self.eager_call(xp, xs, w, training=training, seed=seed, named={**named, **options})
 
     def _as_input(self, xp, value):
         array = value if is_array(value) else np.asarray(value)
@@ -261,6 +309,10 @@ class Layer(Operation, Configurable, metaclass=Aliased):
                 "Call it on a tensor first.",
             )
         return self._nodes[0]
+
+    def __getstate__(self):
+        """What copies and pickles hold: all but the calls, which belong to the models that they made."""
+        return {**self.__dict__, "_nodes": [], "_own_output": None}
 
 
 def as_tensor(value):

@@ -5,6 +5,7 @@ import math
 from kerasette import activations, functions
 from kerasette.backend import image_data_format
 from kerasette.errors import fraction, one_of, positive_int, type_error, value_error
+from kerasette.functions.common import floats
 from kerasette.layers.base import Layer
 from kerasette.registry import register
 
@@ -28,6 +29,7 @@ class Dense(Layer):
     array([[3., 3.]], dtype=float32)
     """
 
+    supports_masking = True
     aliases = {"units": "output_size"}
 
     def __init__(
@@ -84,6 +86,7 @@ class Dense(Layer):
         return (*shape[:-1], self.output_size)
 
     def forward(self, ctx, w, x):
+        x = floats(x, ctx.buffer.dtype)
         out = ctx.buffer("y", (*x.shape[:-1], self.output_size))
         return functions.dense(x, w["kernel"], w.get("bias"), out=out)
 
@@ -103,6 +106,8 @@ class Activation(Layer):
         activation: name or object, e.g. "relu".
     """
 
+    supports_masking = True
+
     def __init__(self, activation, **base):
         super().__init__(**base)
         self.activation = activation
@@ -113,6 +118,7 @@ class Activation(Layer):
         return self.function.output_shape(shape)
 
     def forward(self, ctx, w, x):
+        x = floats(x, ctx.buffer.dtype)
         y, cache = self.function.forward(x, out=ctx.buffer("y", self.output_shape(x.shape)))
         return y, (cache, x.shape)
 
@@ -121,8 +127,38 @@ class Activation(Layer):
         return self.function.backward(dy, cache, dx=ctx.buffer("dx", shape))
 
 
+class Noisy(Layer):
+    """Base of layers that change their input at random in training, and outside pass it unchanged.
+
+    Attributes:
+        function: `y, cache = function(x, noise, amount, out=...)`; here dropout.
+        derivative: `dx = derivative(dy, cache, dx=...)`; unused where the cache is None.
+        amount: name of the argument that says how much.
+    """
+
+    supports_masking = True
+    function = staticmethod(functions.dropout)
+    derivative = staticmethod(functions.dropout_backward)
+    amount = "rate"
+
+    def __init__(self, seed=None, **base):
+        super().__init__(**base)
+        self.seed = checked_seed(self.name, seed)
+
+    def forward(self, ctx, w, x):
+        x = floats(x, ctx.buffer.dtype)
+        if not ctx.training:
+            return x, None
+        return self.function(x, ctx.noise, getattr(self, self.amount), out=ctx.buffer("y", x.shape))
+
+    def backward(self, ctx, w, dw, dy, cache):
+        if cache is None:
+            return dy
+        return self.derivative(dy, cache, dx=ctx.buffer("dx", dy.shape))
+
+
 @register("layer")
-class Dropout(Layer):
+class Dropout(Noisy):
     """Sets inputs to zero at random in training, and scales the others by 1 / (1 - rate).
 
     Args:
@@ -140,23 +176,12 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float, noise_shape=None, seed: int | None = None, **base):
-        super().__init__(**base)
+        super().__init__(seed, **base)
         self.rate = fraction(self.name, "rate", rate)
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
-        self.seed = checked_seed(self.name, seed)
 
     def draw(self, rng, batch, shape):
         return rng.keep(noise_shape(self.name, self.noise_shape, batch, shape), self.rate)
-
-    def forward(self, ctx, w, x):
-        if not ctx.training:
-            return x, None
-        return functions.dropout(x, ctx.noise, self.rate, out=ctx.buffer("y", x.shape))
-
-    def backward(self, ctx, w, dw, dy, cache):
-        if cache is None:
-            return dy
-        return functions.dropout_backward(dy, cache, dx=ctx.buffer("dx", dy.shape))
 
 
 def checked_seed(owner: str, seed):
@@ -202,6 +227,8 @@ class Rearranging(Layer):
 @register("layer")
 class Identity(Rearranging):
     """Gives its input back."""
+
+    supports_masking = True
 
     def forward(self, ctx, w, x):
         return x, None

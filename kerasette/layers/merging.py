@@ -1,6 +1,8 @@
 """Layers that combine several inputs, and their functional forms: `add([x, y])` is `Add()([x, y])`."""
 
-from kerasette import functions
+from functools import reduce
+
+from kerasette import functions, ops
 from kerasette.errors import one_of, value_error
 from kerasette.layers.base import Layer
 from kerasette.registry import register
@@ -15,6 +17,7 @@ class Merge(Layer):
     The samples broadcast as in NumPy: (4, 1) with (3,) gives (4, 3), whatever the batch.
     """
 
+    supports_masking = True
     inputs_wanted = None
 
     def output_shape(self, *shapes):
@@ -37,6 +40,10 @@ class Merge(Layer):
         if shapes.count(dy.shape) == len(shapes):
             return dxs
         return tuple(dx.reshape(shape) for dx, shape in zip(dxs, shapes, strict=True))
+
+    def compute_mask(self, inputs, mask=None):
+        """Returns the mask of the steps that count in any input; None where some input has none."""
+        return None if None in mask else reduce(ops.logical_or, mask)
 
     def merge(self, xs, out):
         """Returns y (in `out`) for inputs of one rank, and the cache."""
@@ -132,6 +139,7 @@ class Concatenate(Layer):
         axis: counted with the batch as axis 0, which itself can't be joined.
     """
 
+    supports_masking = True
     inputs_wanted = None
 
     def __init__(self, axis: int = -1, **base):
@@ -155,6 +163,15 @@ class Concatenate(Layer):
             else:
                 joined.append(known.pop() if known else None)
         return tuple(joined)
+
+    def compute_mask(self, inputs, mask=None):
+        """Returns the masks joined like the inputs; along features: the steps that count in any input."""
+        if self.axis % inputs[0].ndim == 1 and any(m is not None for m in mask):
+            pairs = zip(inputs, mask, strict=True)
+            return ops.concatenate(
+                [ops.any(ops.equal(x, x), axis=-1) if m is None else m for x, m in pairs], 1
+            )
+        return None if None in mask else reduce(ops.logical_or, mask)
 
     def _mismatch(self, shapes):
         return value_error(
@@ -186,6 +203,7 @@ class Dot(Layer):
     array([[11.]], dtype=float32)
     """
 
+    supports_masking = True
     inputs_wanted = 2
 
     def __init__(self, axes, normalize: bool = False, **base):
@@ -213,6 +231,9 @@ class Dot(Layer):
                 "differ in length.",
             )
         return pair
+
+    def compute_mask(self, inputs, mask=None):
+        """Returns None: the product has no steps of its inputs."""
 
     def output_shape(self, *shapes):
         pair = self._pair(shapes)

@@ -1,7 +1,8 @@
 """Layers that normalize: over the batch, over axes of each sample, to unit length."""
 
 from kerasette import functions
-from kerasette.errors import fraction, one_of, type_error, value_error
+from kerasette.errors import fraction, one_of, positive_int, type_error, value_error
+from kerasette.functions.common import floats
 from kerasette.layers.base import Layer
 from kerasette.registry import register
 from kerasette.shapes import normalize_axes, normalize_axis
@@ -79,6 +80,7 @@ class LayerNormalization(_Scaled):
     Ba, Kiros & Hinton 2016.
     """
 
+    supports_masking = True
     config_hidden = (*Layer.config_hidden, "rms_scaling")
 
     def __init__(
@@ -141,6 +143,7 @@ class BatchNormalization(_Scaled):
         synchronized: a batch never leaves one process here; only False passes.
     """
 
+    supports_masking = True
     config_hidden = (*Layer.config_hidden, "renorm", "renorm_clipping", "renorm_momentum", "synchronized")
 
     def __init__(
@@ -179,7 +182,7 @@ class BatchNormalization(_Scaled):
         self._refuse(renorm_momentum=(renorm_momentum, 0.99), synchronized=(synchronized, False))
 
     @property
-    def couples_batch(self):
+    def gathers(self):
         """Whether the samples of a batch depend on one another: not in a layer that is frozen."""
         return self.trainable
 
@@ -196,7 +199,9 @@ class BatchNormalization(_Scaled):
         axis = normalize_axis(self.axis, x.ndim, self.name)
         out, gamma, beta = ctx.buffer("y", x.shape), w.get("gamma"), w.get("beta")
         if ctx.training and ctx.trainable:
-            y, cache = functions.batch_normalization(x, gamma, beta, axis, self.epsilon, out=out)
+            y, cache = functions.batch_normalization(
+                x, gamma, beta, axis, self.epsilon, samples=ctx.batch, total=ctx.total, out=out
+            )
             return y, (cache, cache[:2])
         y, cache = functions.batch_normalization_inference(
             x, gamma, beta, w["moving_mean"], w["moving_variance"], axis, self.epsilon, out=out
@@ -216,12 +221,119 @@ class BatchNormalization(_Scaled):
         ]
 
     def commit(self, w, caches):
-        """Folds the statistics of one step, whose batch was never cut, into the moving averages."""
-        for _, statistics in caches:
-            if statistics is not None:
-                for name, value in zip(("moving_mean", "moving_variance"), statistics, strict=True):
-                    w[name] *= self.momentum
-                    w[name] += (1.0 - self.momentum) * value
+        """Folds the statistics of one step, which all parts of its batch share, into the moving averages."""
+        statistics = caches[0][1]
+        if statistics is not None:
+            for name, value in zip(("moving_mean", "moving_variance"), statistics, strict=True):
+                w[name] *= self.momentum
+                w[name] += (1.0 - self.momentum) * value
+
+
+@register("layer")
+class GroupNormalization(_Scaled):
+    """Normalizes each sample over groups of its channels: gamma (x - mean) / sqrt(variance + epsilon) + beta.
+
+    Args:
+        groups: how many groups the channels are cut into; it must divide their number. 1 normalizes over
+            all of them, -1 over each alone (instance normalization).
+        axis: the axis of the channels, counted with the batch as axis 0.
+        epsilon: added to the variance.
+        center, scale: whether there is a beta, a gamma.
+        beta_initializer, gamma_initializer: names or objects.
+        beta_regularizer, gamma_regularizer: penalties, or None.
+        beta_constraint, gamma_constraint: applied after each update, or None.
+
+    Wu & He 2018.
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        **base,
+    ):
+        super().__init__(**base)
+        if groups != -1:
+            groups = positive_int(self.name, "groups (or -1)", groups)
+        if not isinstance(axis, int) or isinstance(axis, bool):
+            raise type_error(f"{self.name}: axis must be one whole number, got {axis!r}.")
+        self.groups, self.axis = groups, axis
+        self.epsilon = _positive(self.name, "epsilon", epsilon)
+        self._store(center, scale, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer)
+        self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
+        self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
+
+    def build(self, shape):
+        (axis,) = _sample_axes(self.name, self.axis, shape)
+        channels = shape[axis - 1]
+        if channels is None:
+            raise value_error(f"{self.name} (GroupNormalization) needs a known length on axis {self.axis}.")
+        if self.groups != -1 and channels % self.groups:
+            raise value_error(
+                f"{self.name} (GroupNormalization) can't cut {channels} channels into {self.groups} groups.",
+                f"Give groups a divisor of {channels}, or -1 for a group each.",
+            )
+        self._add_scale((channels,))
+
+    def forward(self, ctx, w, x):
+        axis = normalize_axis(self.axis, x.ndim, self.name)
+        groups = x.shape[axis] if self.groups == -1 else self.groups
+        x = floats(x, ctx.buffer.dtype)
+        out = ctx.buffer("y", x.shape)
+        return functions.group_normalization(
+            x, w.get("gamma"), w.get("beta"), axis, groups, self.epsilon, out=out
+        )
+
+    def backward(self, ctx, w, dw, dy, cache):
+        dx = ctx.buffer("dx", dy.shape) if ctx.need_dx else None
+        return functions.group_normalization_backward(
+            dy, cache, need_dx=ctx.need_dx, dx=dx, dgamma=dw.get("gamma"), dbeta=dw.get("beta")
+        )[0]
+
+
+@register("layer")
+class RMSNormalization(Layer):
+    """Divides each sample by its root mean square over `axis`: scale x / sqrt(mean(x^2) + epsilon).
+
+    Args:
+        axis: axis or list of axes, counted with the batch as axis 0.
+        epsilon: added to the mean square.
+
+    Zhang & Sennrich 2019.
+    """
+
+    def __init__(self, axis=-1, epsilon: float = 1e-6, **base):
+        super().__init__(**base)
+        self.axis = checked_axis(self.name, axis)
+        self.epsilon = _positive(self.name, "epsilon", epsilon)
+
+    def build(self, shape):
+        lengths = tuple(shape[axis - 1] for axis in _sample_axes(self.name, self.axis, shape))
+        if None in lengths:
+            raise value_error(f"{self.name} (RMSNormalization) needs known lengths on axis {self.axis}.")
+        self.add_param("scale", lengths, "ones")
+
+    def forward(self, ctx, w, x):
+        axes = normalize_axes(self.axis, x.ndim, self.name)
+        x, out = floats(x, ctx.buffer.dtype), ctx.buffer("y", x.shape)
+        return functions.rms_normalization(x, w["scale"], axes, self.epsilon, out=out)
+
+    def backward(self, ctx, w, dw, dy, cache):
+        dx = ctx.buffer("dx", dy.shape) if ctx.need_dx else None
+        return functions.rms_normalization_backward(
+            dy, cache, need_dx=ctx.need_dx, dx=dx, dscale=dw["scale"]
+        )[0]
 
 
 @register("layer")
@@ -231,6 +343,8 @@ class UnitNormalization(Layer):
     Args:
         axis: axis or list of axes, counted with the batch as axis 0.
     """
+
+    supports_masking = True
 
     def __init__(self, axis=-1, **base):
         super().__init__(**base)

@@ -36,6 +36,8 @@ class Rescaling(Layer):
         offset: number, or numbers that broadcast to one sample.
     """
 
+    supports_masking = True
+
     def __init__(self, scale, offset=0.0, **base):
         super().__init__(**base)
         self.scale, self.offset = scale, offset
@@ -75,6 +77,8 @@ class Normalization(Layer):
     >>> layer([[1.0, 11.0]]).tolist()[0][0]
     -1.0
     """
+
+    supports_masking = True
 
     def __init__(self, axis=-1, mean=None, variance=None, invert: bool = False, **base):
         super().__init__(**base)

@@ -4,13 +4,20 @@ from kerasette import functions
 from kerasette.backend import image_data_format
 from kerasette.errors import fraction, one_of, value_error
 from kerasette.layers.base import Layer
-from kerasette.layers.core import Dropout, checked_seed, noise_shape
+from kerasette.layers.core import Dropout, Noisy
 from kerasette.registry import register
 from kerasette.regularizers import L1L2
 
 
+class _Gaussian(Noisy):
+    """Base of layers whose noise is normal."""
+
+    def draw(self, rng, batch, shape):
+        return rng.normal((batch, *shape), self.dtype)
+
+
 @register("layer")
-class GaussianNoise(Layer):
+class GaussianNoise(_Gaussian):
     """Adds normal noise in training.
 
     Args:
@@ -18,25 +25,16 @@ class GaussianNoise(Layer):
         seed: of this layer's random numbers; by default they follow the model's seed.
     """
 
+    function = staticmethod(functions.gaussian_noise)
+    amount = "stddev"
+
     def __init__(self, stddev: float, seed: int | None = None, **base):
-        super().__init__(**base)
+        super().__init__(seed, **base)
         self.stddev = fraction(self.name, "stddev", stddev)
-        self.seed = checked_seed(self.name, seed)
-
-    def draw(self, rng, batch, shape):
-        return rng.normal((batch, *shape), self.dtype)
-
-    def forward(self, ctx, w, x):
-        if not ctx.training:
-            return x, None
-        return functions.gaussian_noise(x, ctx.noise, self.stddev, out=ctx.buffer("y", x.shape))
-
-    def backward(self, ctx, w, dw, dy, cache):
-        return dy
 
 
 @register("layer")
-class GaussianDropout(Layer):
+class GaussianDropout(_Gaussian):
     """Multiplies by normal noise of mean 1 in training; its deviation is sqrt(rate / (1 - rate)).
 
     Args:
@@ -44,27 +42,16 @@ class GaussianDropout(Layer):
         seed: of this layer's random numbers; by default they follow the model's seed.
     """
 
+    function = staticmethod(functions.gaussian_dropout)
+    derivative = staticmethod(functions.gaussian_dropout_backward)
+
     def __init__(self, rate: float, seed: int | None = None, **base):
-        super().__init__(**base)
+        super().__init__(seed, **base)
         self.rate = fraction(self.name, "rate", rate, below_one=True)
-        self.seed = checked_seed(self.name, seed)
-
-    def draw(self, rng, batch, shape):
-        return rng.normal((batch, *shape), self.dtype)
-
-    def forward(self, ctx, w, x):
-        if not ctx.training:
-            return x, None
-        return functions.gaussian_dropout(x, ctx.noise, self.rate, out=ctx.buffer("y", x.shape))
-
-    def backward(self, ctx, w, dw, dy, cache):
-        if cache is None:
-            return dy
-        return functions.gaussian_dropout_backward(dy, cache, dx=ctx.buffer("dx", dy.shape))
 
 
 @register("layer")
-class AlphaDropout(Layer):
+class AlphaDropout(Dropout):
     """Dropout that keeps mean and variance, for networks with selu.
 
     Args:
@@ -75,47 +62,32 @@ class AlphaDropout(Layer):
     Klambauer et al. 2017.
     """
 
+    function = staticmethod(functions.alpha_dropout)
+    derivative = staticmethod(functions.alpha_dropout_backward)
+
     def __init__(self, rate: float, noise_shape=None, seed: int | None = None, **base):
-        super().__init__(**base)
-        self.rate = fraction(self.name, "rate", rate, below_one=True)
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
-        self.seed = checked_seed(self.name, seed)
-
-    def draw(self, rng, batch, shape):
-        return rng.keep(noise_shape(self.name, self.noise_shape, batch, shape), self.rate)
-
-    def forward(self, ctx, w, x):
-        if not ctx.training:
-            return x, None
-        return functions.alpha_dropout(x, ctx.noise, self.rate, out=ctx.buffer("y", x.shape))
-
-    def backward(self, ctx, w, dw, dy, cache):
-        if cache is None:
-            return dy
-        return functions.alpha_dropout_backward(dy, cache, dx=ctx.buffer("dx", dy.shape))
+        super().__init__(rate, noise_shape, seed, **base)
+        fraction(self.name, "rate", rate, below_one=True)
 
 
-class _SpatialDropout(Layer):
+class _SpatialDropout(Noisy):
     """Dropout of whole channels."""
 
     config_hidden = (*Layer.config_hidden, "trainable", "activity_regularizer")  # Keras's class lacks them
     data_format = "channels_last"
 
     def __init__(self, rate: float, seed: int | None = None, **base):
-        super().__init__(**base)
+        super().__init__(seed, **base)
         if self.activity is not None:
             raise value_error(
                 f"{self.name}: activity_regularizer isn't provided; use ActivityRegularization."
             )
         self.rate = fraction(self.name, "rate", rate)
-        self.seed = checked_seed(self.name, seed)
 
     def draw(self, rng, batch, shape):
         if self.data_format == "channels_first":
             return rng.keep((batch, shape[0], *(1,) * (len(shape) - 1)), self.rate)
         return rng.keep((batch, *(1,) * (len(shape) - 1), shape[-1]), self.rate)
-
-    forward, backward = Dropout.forward, Dropout.backward
 
 
 @register("layer")
@@ -173,6 +145,7 @@ class ActivityRegularization(Layer):
         l1, l2: factors.
     """
 
+    supports_masking = True
     config_hidden = (*Layer.config_hidden, "activity_regularizer")
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **base):

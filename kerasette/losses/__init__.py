@@ -5,7 +5,7 @@
 """
 
 from kerasette import registry
-from kerasette.errors import type_error
+from kerasette.errors import type_error, value_error
 from kerasette.functions.values import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -90,7 +90,7 @@ def get(identifier, custom_objects: dict | None = None) -> Loss | None:
     if isinstance(identifier, dict):
         identifier = deserialize(identifier, custom_objects)
     elif isinstance(identifier, str):
-        identifier = registry.find("loss", identifier, custom_objects)
+        identifier = _named(identifier, custom_objects)
     if callable(identifier) and not isinstance(identifier, (type, Loss)):
         identifier = _CLASSES.get(identifier, identifier)
     loss = identifier() if isinstance(identifier, type) else identifier
@@ -102,6 +102,17 @@ def get(identifier, custom_objects: dict | None = None) -> Loss | None:
         if getattr(type(loss), name) is getattr(Loss, name):
             raise _without_gradient(type(loss).__name__, f"no {name}")
     return loss
+
+
+def _named(name, custom_objects):
+    """Returns the loss of that name; "crossentropy" alone could be any of three."""
+    plain = name.lower().replace("_", "")
+    if plain in ("crossentropy", "ce", "xent") and name not in (custom_objects or {}):
+        raise value_error(
+            f"Unknown loss '{name}'. Did you mean 'sparse_categorical_crossentropy' (targets are class",
+            "numbers), 'categorical_crossentropy' (one column a class) or 'binary_crossentropy' (0 or 1)?",
+        )
+    return registry.find("loss", name, custom_objects)
 
 
 def _no_loss(item):

@@ -27,6 +27,17 @@ class _Smoothed:
         self.axis = _whole_axis(type(self).__name__, axis)
 
 
+class _FusedSmoothed(_Smoothed, FusedLoss):
+    """What the two cross-entropies have in common that may start from logits."""
+
+    options = ("from_logits", "label_smoothing", "axis")
+    fused_option = "label_smoothing"
+
+    def __init__(self, from_logits, label_smoothing, axis, reduction, name, dtype):
+        super().__init__(name, reduction, dtype)
+        self._store(from_logits, label_smoothing, axis)
+
+
 class _Binary(_Smoothed):
     """Targets from 0 to 1 in the shape of the predictions."""
 
@@ -49,7 +60,7 @@ class _Categorical(_Smoothed):
 
 
 @register("loss", "bce", "BCE")
-class BinaryCrossentropy(_Binary, FusedLoss):
+class BinaryCrossentropy(_Binary, _FusedSmoothed):
     """Mean of -y log(p) - (1 - y) log(1 - p) over `axis`.
 
     Behind a sigmoid the engine computes it from the logits: exact also where the sigmoid saturates.
@@ -63,11 +74,9 @@ class BinaryCrossentropy(_Binary, FusedLoss):
 
     function = staticmethod(crossentropy.binary_crossentropy)
     derivative = staticmethod(crossentropy.binary_crossentropy_backward)
-    options = ("from_logits", "label_smoothing", "axis")
     activation = "sigmoid"
     fused = staticmethod(crossentropy.sigmoid_crossentropy)
     fused_derivative = staticmethod(crossentropy.sigmoid_crossentropy_backward)
-    fused_option = "label_smoothing"
 
     def __init__(
         self,
@@ -78,12 +87,11 @@ class BinaryCrossentropy(_Binary, FusedLoss):
         name="binary_crossentropy",
         dtype=None,
     ):
-        super().__init__(name, reduction, dtype)
-        self._store(from_logits, label_smoothing, axis)
+        super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
 
 
 @register("loss")
-class CategoricalCrossentropy(_Categorical, FusedLoss):
+class CategoricalCrossentropy(_Categorical, _FusedSmoothed):
     """-sum(y_true log(p)) over the classes; y_true has one column a class.
 
     Behind a softmax the engine computes it from the logits: exact also where the softmax saturates.
@@ -97,11 +105,9 @@ class CategoricalCrossentropy(_Categorical, FusedLoss):
 
     function = staticmethod(crossentropy.categorical_crossentropy)
     derivative = staticmethod(crossentropy.categorical_crossentropy_backward)
-    options = ("from_logits", "label_smoothing", "axis")
     activation = "softmax"
     fused = staticmethod(crossentropy.softmax_crossentropy)
     fused_derivative = staticmethod(crossentropy.softmax_crossentropy_backward)
-    fused_option = "label_smoothing"
 
     def __init__(
         self,
@@ -112,8 +118,7 @@ class CategoricalCrossentropy(_Categorical, FusedLoss):
         name="categorical_crossentropy",
         dtype=None,
     ):
-        super().__init__(name, reduction, dtype)
-        self._store(from_logits, label_smoothing, axis)
+        super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
 
 
 @register("loss")

@@ -3,9 +3,9 @@
 from kerasette.models.model import Model
 from kerasette.models.sequential import Sequential
 
-__all__ = ["Model", "Sequential", "clone_model", "model_from_json"]
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
 
-_FROM_SAVING = ("clone_model", "model_from_json")
+_FROM_SAVING = ("clone_model", "load_model", "model_from_json", "save_model")
 
 
 def __getattr__(name):

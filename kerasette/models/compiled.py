@@ -9,12 +9,14 @@ from kerasette.backend import module, next_seed, to_module, to_numpy, xp_of
 from kerasette.engine import Engine, Head, Plan
 from kerasette.errors import type_error, value_error
 from kerasette.models import compiling
-from kerasette.models.tracking import LossTracker, MetricSet
+from kerasette.models.keywords import names_unknown
+from kerasette.models.portable import Portable
+from kerasette.models.tracking import LossTracker, MetricSet, check_names
 
 LARGE = 1 << 18  # parameters from which on several threads update them
 
 
-class Compiled:
+class Compiled(Portable):
     """The part of a Model that knows loss, optimizer and metrics, and does single steps."""
 
     def _trainer_state(self):
@@ -26,10 +28,12 @@ class Compiled:
         self._predictor = None  # computes outputs; made when first needed
         self._compiled = None
         self._known = None  # (engine, signature)
+        self._run = None  # of the fit that is running
         self._lock = threading.Lock()
 
     # ------------------------------------------------------------ compile
 
+    @names_unknown
     def compile(
         self,
         optimizer="rmsprop",
@@ -68,6 +72,7 @@ class Compiled:
             if loss is not None:
                 raise type_error("compile: 'loss' and 'loss_fn' are one argument; give one.")
             loss = loss_fn
+        compiling.check_switches(run_eagerly, steps_per_execution, jit_compile, auto_scale_loss)
         optimizer, loss = compiling.sort_out(optimizer, loss)
         self.optimizer = compiling.optimizer_of(optimizer)
         self.loss = loss
@@ -87,6 +92,7 @@ class Compiled:
     def _make_engine(self, seed=None):
         """Makes the plan and the engine for training; which layers are trainable is settled now."""
         wanted = self._compiled
+        self._switches = self._trainable_now()
         names = self.output_names
         losses = compiling.losses_of(wanted["loss"], names)
         weights = compiling.weights_of(wanted["loss_weights"], names)
@@ -115,6 +121,7 @@ class Compiled:
         self._constrained = [p for p in trained if p.constraint is not None]
         self._weights = weights
         self._tracker = LossTracker(names, losses, weights)
+        check_names(self._tracker.names, self._metrics.names)
         self.optimizer.build(self._engine.runs)
         self._is_large = sum(run.theta.size for run in self._engine.runs) >= LARGE
         self._steps_done = self._epochs_done = 0
@@ -130,7 +137,7 @@ class Compiled:
     def metrics_names(self) -> list[str]:
         """Names of what evaluate returns, the loss first."""
         self._want_compiled("metrics_names")
-        return [*self._tracker.names, *self._metrics.results()]
+        return [*self._tracker.names, *self._metrics.names]
 
     @property
     def metrics(self) -> list:
@@ -203,7 +210,7 @@ class Compiled:
         self._steps_done += 1
         self._tracker.add(values, penalty, len(xs[0]))
         if wanted:
-            self._metrics.update(ys, predictions, ws)
+            self._metrics.update(ys, predictions, ws, engine.masks)
 
     def _test_step(self, xs, ys, ws):
         engine = self._engine
@@ -211,7 +218,7 @@ class Compiled:
         values, penalty, predictions = engine.run(xs, ys, ws)
         self._tracker.add(values, penalty + engine.penalize(backward=False), len(xs[0]))
         if self._metrics.wanted:
-            self._metrics.update(ys, predictions, ws)
+            self._metrics.update(ys, predictions, ws, engine.masks)
 
     def _reset(self):
         self._tracker.reset()
@@ -247,10 +254,10 @@ class Compiled:
         engine = self._engine
         if engine is None or not self._is_left_behind(engine):
             return
-        state = [(name, to_numpy(value)) for name, value in self.optimizer.state()]
+        state = [(name, to_numpy(value)) for name, value in self.optimizer.state(exact=True)]
         done = self._steps_done, self._epochs_done
         self.optimizer.unbuild()
-        self._make_engine(engine.seed)
+        self._remake_engine(engine.seed)
         self.optimizer.load_state(state)
         self._steps_done, self._epochs_done = done
 

@@ -1,7 +1,7 @@
 """What compile() was given, spread over the outputs: losses, weights and metrics."""
 
 from kerasette import losses, metrics, optimizers
-from kerasette.errors import hint, type_error, value_error
+from kerasette.errors import hint, one_of, positive_int, type_error, value_error
 from kerasette.losses import Loss
 from kerasette.optimizers import Optimizer
 from kerasette.registry import names
@@ -56,6 +56,14 @@ def per_output(value, output_names, what):
 def losses_of(loss, output_names):
     """Returns a Loss (or None) for each output."""
     return [losses.get(one) for one in per_output(loss, output_names, "loss")]
+
+
+def check_switches(run_eagerly, steps_per_execution, jit_compile, auto_scale_loss):
+    """Raises InvalidValue where one of the arguments that change nothing here isn't what Keras takes."""
+    one_of("compile", "run_eagerly", run_eagerly, (False, True, None))
+    positive_int("compile", "steps_per_execution", steps_per_execution)
+    one_of("compile", "jit_compile", jit_compile, ("auto", False, True, None))
+    one_of("compile", "auto_scale_loss", auto_scale_loss, (True, False))
 
 
 def check_names(loss, *metric_lists):

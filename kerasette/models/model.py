@@ -1,6 +1,6 @@
 """Model: a graph of layers with names, weights and configuration. Training is in training.py."""
 
-from kerasette.backend import module, xp_of
+from kerasette.backend import module, to_numpy, xp_of
 from kerasette.errors import hint, type_error, value_error
 from kerasette.graph import Graph, SymbolicTensor
 from kerasette.layers.base import Layer, as_tensor, auto_name
@@ -66,7 +66,7 @@ class Model(Trainer, Layer):
         self.graph = Graph(tensors, results)
         self._check_graph()
         self.layers = [operation for operation in self.graph.operations if isinstance(operation, Layer)]
-        self.input_names = [tensor.operation.name for tensor in self.graph.inputs]
+        self.input_names = self._input_structure[1] or [t.operation.name for t in self.graph.inputs]
         self.output_names = _output_names(self._output_structure, self.graph.outputs)
         lay_out(self.parameters)
         self.built = True
@@ -109,6 +109,15 @@ class Model(Trainer, Layer):
     def parameters(self):
         """All parameters of all layers, each once, in Keras's order."""
         return list(dict.fromkeys(parameter for layer in self.layers for parameter in layer.parameters))
+
+    @property
+    def losses(self) -> list[float]:
+        """The penalties on the weights that training adds to the loss, one for each weight that has one.
+
+        Those on outputs (activity_regularizer) depend on a batch, so they aren't here.
+        """
+        penalized = [p for p in self.trainable_weights if p.regularizer is not None]
+        return [float(to_numpy(p.regularizer(p.value))) for p in penalized]
 
     @property
     def trainable_weights(self):
@@ -161,7 +170,7 @@ class Model(Trainer, Layer):
         for node in self.graph.nodes:
             if id(node.outputs[0]) in shapes:
                 continue
-            result = node.operation.output_shape(*[shapes[id(t)] for t in node.inputs])
+            result = node.result_shape([shapes[id(t)] for t in node.inputs])
             several = len(node.outputs) > 1
             for tensor, shape in zip(node.outputs, result if several else [result], strict=True):
                 shapes[id(tensor)] = shape
@@ -179,11 +188,32 @@ class Model(Trainer, Layer):
                     f"got {(None, *have)}.",
                 )
 
-    def _call_now(self, inputs, training):
+    def __call__(self, *inputs, **keywords):
+        """Applies the model; see `Layer.__call__`. Inputs may also come as one dict by name."""
+        if len(inputs) == 1 and isinstance(inputs[0], dict):
+            inputs = _by_name(self, inputs[0])
+        return super().__call__(*inputs, **keywords)
+
+    def _call_now(self, inputs, training, named=None, options=None):
         xp = self._xp()
         xs = [self._as_input(xp, value) for value in inputs]
         self._check_inputs([x.shape[1:] for x in xs])
-        return self._structured(self._compute(xs, bool(training)))
+        training = self.trains_by_default if training is None else bool(training)
+        return self._structured(self._compute(xs, training))
+
+    @property
+    def trains_by_default(self) -> bool:
+        """Whether all layers that know a training mode are such that change data: then calls show that."""
+        moody = [one for one in self._leaves() if one.draw is not None or one.couples_batch or one.gathers]
+        return bool(moody) and all(layer.trains_by_default for layer in moody)
+
+    def _leaves(self):
+        """Returns all layers, those of nested models in place of these."""
+        return [
+            leaf
+            for layer in self.layers
+            for leaf in (layer._leaves() if isinstance(layer, Model) else [layer])
+        ]
 
     def _xp(self):
         return xp_of(self.parameters[0].value) if self.parameters else module()
@@ -211,13 +241,27 @@ class Model(Trainer, Layer):
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
 
+    def save(self, filepath, overwrite: bool = True, *, include_optimizer: bool = True, sample=None) -> None:
+        """Writes the whole model to a `.keras` or `.h5` file that Keras reads too. See saving.save_model."""
+        _upper_floor("saving").save_model(
+            self, filepath, overwrite, include_optimizer=include_optimizer, sample=sample
+        )
+
     def save_weights(self, filepath, overwrite: bool = True) -> None:
         """Writes all weights to a `.weights.h5` file that Keras reads too; whole or not at all."""
         _upper_floor("saving").save_weights(self, filepath, overwrite=overwrite)
 
-    def load_weights(self, filepath, skip_mismatch: bool = False) -> None:
-        """Reads the weights of a `.weights.h5` file, Keras's own included; all or none."""
-        _upper_floor("saving").load_weights(self, filepath, skip_mismatch=skip_mismatch)
+    def load_weights(self, filepath, skip_mismatch: bool = False, by_name: bool = False) -> None:
+        """Reads the weights of a file, Keras's own included; all or none. See saving.load_weights."""
+        _upper_floor("saving").load_weights(self, filepath, skip_mismatch=skip_mismatch, by_name=by_name)
+
+    def save_run(self, filepath) -> None:
+        """Writes the state of the fit that is running, for callbacks; whole or not at all."""
+        _upper_floor("saving").save_run(self._run, filepath)
+
+    def resume_run(self, filepath) -> int:
+        """Goes on where the run in the file was, for callbacks' on_train_begin; returns the next epoch."""
+        return _upper_floor("saving").load_run(self._run, filepath)
 
     def get_config(self) -> dict:
         """Returns the configuration of the graph and its layers: plain values, as Keras writes them."""
@@ -256,6 +300,20 @@ def _brought_input(value):
         tensor = value.as_tensor()
         return tensor.node.inputs[0]
     return value
+
+
+def _by_name(model, values):
+    """Returns the inputs of a model in its order, given a dict of them."""
+    names = model.input_names
+    for name in values:
+        if name not in names:
+            raise value_error(f"{model.name} has no input called '{name}'.", hint(name, names))
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise value_error(
+            f"{model.name} needs the input '{missing[0]}', got only {', '.join(map(repr, values)) or 'none'}."
+        )
+    return [values[name] for name in names]
 
 
 def _check_symbolic(tensors):

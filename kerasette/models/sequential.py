@@ -27,6 +27,8 @@ class Sequential(Model):
     (None, 3)
     """
 
+    symbolic = ("_graph", "_source", "_tail", "_tails")
+
     def __init__(self, layers=None, name: str | None = None, trainable: bool = True):
         Layer.__init__(self, name=auto_name("sequential") if name is None else name)
         self._trainer_state()
@@ -140,9 +142,9 @@ class Sequential(Model):
             self.build((None, *shapes[0]))
         super()._ensure_built(shapes)
 
-    def _call_now(self, inputs, training):
+    def _call_now(self, inputs, training, named=None, options=None):
         self._build_for(inputs[0])
-        return super()._call_now(inputs, training)
+        return super()._call_now(inputs, training, named, options)
 
 
 def _input_of(layer):

@@ -12,6 +12,9 @@ from kerasette.engine import Plan
 from kerasette.errors import one_of, positive_int, value_error
 from kerasette.models.compiled import Compiled
 from kerasette.models.interrupt import Interrupt
+from kerasette.models.keywords import names_unknown
+from kerasette.models.run import Run
+from kerasette.models.tracking import check_names
 
 PREDICT_ROWS = 1024  # rows of one call of predict where the caller names no batch size
 
@@ -21,6 +24,7 @@ class Trainer(Compiled):
 
     # ------------------------------------------------------------ fit
 
+    @names_unknown
     def fit(
         self,
         x=None,
@@ -40,12 +44,21 @@ class Trainer(Compiled):
         validation_batch_size: int | None = None,
         validation_freq=1,
         *,
+        resume=None,
         allow_nonfinite: bool = False,
     ):
         """Trains for `epochs` passes over the data.
 
         Ctrl-C ends training after the step that is running: the model and the history so far are kept
         and the callbacks closed. A second Ctrl-C raises KeyboardInterrupt at once.
+
+        With `resume` a run that was killed goes on where it was when the same program is started again,
+        and ends with the same bits as if it had never been killed: weights, optimizer, callbacks, history,
+        shuffling and random numbers. (`BackupAndRestore` can also save within epochs.) That holds for
+        arrays and data in files, and for sequences and other objects that give the same batches whenever
+        they are asked. What changes its batches needs get_state() and set_state(state); a generator, which
+        can't be put back, is refused. What callbacks of your own remember is saved where their class names
+        it in `remembers`, and of metrics what they keep in variables.
 
         Args:
             x: inputs: array, list or dict of arrays, DataFrame, generator, sequence of batches, lazily
@@ -60,6 +73,9 @@ class Trainer(Compiled):
             initial_epoch: number of the first epoch. steps_per_epoch: batches an epoch.
             validation_steps, validation_batch_size, validation_freq: the same for validation;
                 `validation_freq` is "every n epochs", or a list of epochs (counted from 1).
+            resume: None, or the path of a file that the state of the run is saved to before training and
+                after each epoch. Where it exists the run goes on from there: with more epochs, or not at
+                all where it was finished. Delete it to begin anew.
             allow_nonfinite: lets NaN and infinity in the data pass.
 
         Returns:
@@ -67,29 +83,24 @@ class Trainer(Compiled):
 
         Raises:
             InvalidValue, InvalidType: for data or settings that don't fit, before any weight changes.
+            LoadError: where the file to resume from is damaged, or of another model or other data.
         """
         epochs = positive_int("fit", "epochs", epochs, minimum=0)
         initial_epoch = positive_int("fit", "initial_epoch", initial_epoch, minimum=0)
-        one_of("fit", "verbose", verbose, ("auto", 0, 1, 2))
+        verbose = _verbosity("fit", verbose)
         _due(0, validation_freq)
         if validation_split:
             if validation_data is not None:
                 raise value_error("fit: give validation_split or validation_data, not both.")
             (x, y, sample_weight), validation_data = data.split(x, y, sample_weight, validation_split)
-        self._build_for(x)
-        self._want_compiled("fit")
-        self._want_loss("fit")
-        batches = data.make_batches(
-            x,
-            y,
-            sample_weight,
-            signature=self._signature(),
+        batches = self._batches(
+            "fit",
+            (x, y, sample_weight),
             batch_size=batch_size,
             shuffle=shuffle,
             class_weight=class_weight,
             steps=steps_per_epoch,
             allow_nonfinite=allow_nonfinite,
-            who="fit",
         )
         if not batches.repeats and steps_per_epoch is None and epochs - initial_epoch > 1:
             raise value_error(
@@ -102,55 +113,59 @@ class Trainer(Compiled):
             validation_steps,
             allow_nonfinite,
         )
-        verbose = 1 if verbose == "auto" else verbose
         listeners, history = callbacks_package.assemble(
-            callbacks, self, verbose=verbose, epochs=epochs, steps=batches.steps
+            callbacks, self, verbose=verbose, epochs=epochs, steps=batches.steps, resume=resume
         )
         self.stop_training = False
         self.history = history
+        self._run = Run(self, batches, validation, listeners, range(initial_epoch, epochs))
         with Interrupt() as interrupt, self._engine.session(batches.batch_size or 32, training=True):
-            self._run_epochs(
-                batches, validation, validation_freq, listeners, range(initial_epoch, epochs), interrupt
-            )
+            self._run_epochs(self._run, validation_freq, interrupt)
         return history
 
-    def _run_epochs(self, batches, validation, validation_freq, listeners, epochs, interrupt):
-        logs = {}
+    def _run_epochs(self, run, validation_freq, interrupt):
+        listeners = run.listeners
         try:
-            listeners.call("on_train_begin")
-            for epoch in epochs:
-                logs = self._run_epoch(epoch, batches, listeners, interrupt)
-                if validation is not None and _due(epoch, validation_freq) and not interrupt.asked:
-                    results = self._run_test(validation, listeners, interrupt)
+            listeners.call("on_train_begin")  # one of them may put the run where an earlier one was
+            for epoch in run:
+                logs = self._run_epoch(run, interrupt)
+                if run.validation is not None and _due(epoch, validation_freq) and not interrupt.asked:
+                    results = self._run_test(run.validation, listeners, interrupt)
                     if not interrupt.asked:
                         logs.update((f"val_{name}", value) for name, value in results.items())
                 if interrupt.asked:  # half an epoch is no reason to stop early or to write a checkpoint
                     unknown = dict.fromkeys(self.history.history, math.nan)
+                    run.logs = logs
                     self.history.on_epoch_end(epoch, {**unknown, **logs})
                     break
+                run.end_epoch(logs)
                 listeners.call("on_epoch_end", epoch, logs=lambda logs=logs: logs)
                 if self.stop_training:
                     break
             self.optimizer.finalize_variable_values()
         finally:
-            listeners.close("on_train_end", logs)
+            listeners.close("on_train_end", run.logs)
+            self._run = None
         if interrupt.asked:
             warnings.warn(
                 "fit was interrupted; the model and its history are those of the last whole step.",
-                stacklevel=3,
+                stacklevel=4,
             )
 
-    def _run_epoch(self, epoch, batches, listeners, interrupt):
-        """Trains one epoch; returns its logs."""
+    def _run_epoch(self, run, interrupt):
+        """Trains one epoch, or what is left of it; returns its logs."""
+        listeners = run.listeners
         self._reset()
-        listeners.call("on_epoch_begin", epoch)
+        listeners.call("on_epoch_begin", run.epoch)
+        run.enter_epoch()
         begins = bool(listeners.listeners("on_train_batch_begin"))
         ends = bool(listeners.listeners("on_train_batch_end"))
         seed = self._engine.seed + self._epochs_done
-        for number, (xs, ys, ws) in enumerate(batches.epoch(seed)):
+        for number, (xs, ys, ws) in enumerate(run.batches.epoch(seed, run.batch), run.batch):
             if begins:
                 listeners.call("on_train_batch_begin", number)
             self._train_step(xs, ys, ws)
+            run.batch = number + 1
             if ends:
                 listeners.call("on_train_batch_end", number, logs=self._logs)
             if self.stop_training or interrupt.asked:
@@ -158,24 +173,29 @@ class Trainer(Compiled):
         self._epochs_done += 1
         return self._logs()
 
+    def _batches(self, who, parts, **settings):
+        """Returns the batches of (x, y, sample_weight), once it is sure that there is a loss for them."""
+        self._build_for(parts[0])
+        self._want_compiled(who)
+        self._want_loss(who)
+        return data.make_batches(*parts, signature=self._signature(), who=who, **settings)
+
     def _validation(self, given, batch_size, steps, allow_nonfinite):
         """Returns the batches of `validation_data`, or None."""
         if given is None:
             return None
-        x, y, weights = _parts_of(given)
-        return data.make_batches(
-            x,
-            y,
-            weights,
-            signature=self._signature(),
+        check_names(self._tracker.names, self._metrics.names, validated=True)
+        return self._batches(
+            "validation_data",
+            _parts_of(given),
             batch_size=batch_size,
             steps=steps,
             allow_nonfinite=allow_nonfinite,
-            who="validation_data",
         )
 
     # ------------------------------------------------------------ evaluate
 
+    @names_unknown
     def evaluate(
         self,
         x=None,
@@ -194,20 +214,14 @@ class Trainer(Compiled):
         Returns:
             A float, or a list [loss, metrics ...], or a dict by name with `return_dict=True`.
         """
-        self._build_for(x)
-        self._want_compiled("evaluate")
-        self._want_loss("evaluate")
-        batches = data.make_batches(
-            x,
-            y,
-            sample_weight,
-            signature=self._signature(),
+        verbose = _verbosity("evaluate", verbose)
+        batches = self._batches(
+            "evaluate",
+            (x, y, sample_weight),
             batch_size=batch_size,
             steps=steps,
             allow_nonfinite=allow_nonfinite,
-            who="evaluate",
         )
-        verbose = 1 if verbose == "auto" else verbose
         listeners, _ = callbacks_package.assemble(
             callbacks, self, verbose=verbose, epochs=1, steps=batches.steps, history=False
         )
@@ -234,6 +248,7 @@ class Trainer(Compiled):
 
     # ------------------------------------------------------------ predict
 
+    @names_unknown
     def predict(
         self,
         x,
@@ -253,6 +268,7 @@ class Trainer(Compiled):
             steps: number of batches to take. callbacks: list of Callback.
             allow_nonfinite: lets NaN and infinity in the data pass.
         """
+        verbose = _verbosity("predict", verbose, auto=0)
         self._build_for(x)
         batches = data.make_batches(
             x,
@@ -304,29 +320,21 @@ class Trainer(Compiled):
 
     # ------------------------------------------------------------ single batches
 
+    @names_unknown
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict: bool = False):
         """Does one training step on one batch; returns its loss (and metrics)."""
         return self._on_batch(
             "train_on_batch", self._train_step, x, y, sample_weight, class_weight, return_dict
         )
 
+    @names_unknown
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict: bool = False):
         """Returns the loss (and metrics) of one batch."""
         return self._on_batch("test_on_batch", self._test_step, x, y, sample_weight, None, return_dict)
 
     def _on_batch(self, who, step, x, y, sample_weight, class_weight, return_dict):
-        self._build_for(x)
-        self._want_compiled(who)
-        self._want_loss(who)
-        batches = data.make_batches(
-            x,
-            y,
-            sample_weight,
-            signature=self._signature(),
-            batch_size=max(1, data.rows_of(x)),
-            class_weight=class_weight,
-            who=who,
-        )
+        rows = max(1, data.rows_of(x))
+        batches = self._batches(who, (x, y, sample_weight), batch_size=rows, class_weight=class_weight)
         self._reset()
         with self._engine.session(batches.rows, training=step == self._train_step):
             for xs, ys, ws in batches.epoch(None):
@@ -336,9 +344,16 @@ class Trainer(Compiled):
             return results
         return next(iter(results.values())) if len(results) == 1 else list(results.values())
 
+    @names_unknown
     def predict_on_batch(self, x):
         """Returns the outputs for one batch."""
         return self.predict(x, batch_size=max(1, data.rows_of(x)))
+
+
+def _verbosity(who, verbose, auto=1):
+    """Returns `verbose` as 0, 1 or 2; raises InvalidValue for anything else."""
+    one_of(who, "verbose", verbose, ("auto", 0, 1, 2))
+    return auto if verbose == "auto" else int(verbose)
 
 
 def _due(epoch, frequency):

@@ -54,6 +54,11 @@ class Adam(_Averaging):
         """The two averages and, for AMSGrad, the largest v."""
         return (("momentum", "velocity"), "velocity_hat") if self.amsgrad else (("momentum", "velocity"),)
 
+    @property
+    def kernel(self):
+        """The compiled update, but for AMSGrad."""
+        return None if self.amsgrad else "adam_step"
+
     def rule(self):
         """Returns the variant that `amsgrad` asks for."""
         return self._with_largest if self.amsgrad else self.update

@@ -105,6 +105,11 @@ class RMSprop(Optimizer):
         """The average of squares and, where asked for, the velocity and the average gradient."""
         return ("velocity", *["momentum"] * bool(self.momentum), *["average_gradient"] * bool(self.centered))
 
+    @property
+    def kernel(self):
+        """The compiled update, without momentum and uncentered."""
+        return None if self.momentum or self.centered else "rmsprop_step"
+
     def rule(self):
         """Returns the variant that `momentum` and `centered` ask for."""
         variants = {

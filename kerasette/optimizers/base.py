@@ -11,7 +11,8 @@ from kerasette.optimizers import checks, state
 from kerasette.optimizers.program import Program
 from kerasette.optimizers.schedules import LearningRateSchedule
 from kerasette.optimizers.slots import Slots, handle
-from kerasette.registry import Configurable, deserialize, serialize, snake_case
+from kerasette.optimizers.state import variables
+from kerasette.registry import Configurable, deserialize, serialize, signature, snake_case
 
 BLOCK = 32768  # elements; shorter array calls spend too much of their time on starting
 FAINT_STEPS = 128  # in which an average with decay 0.9 shrinks to a millionth, so none gets denormal between
@@ -60,10 +61,13 @@ class Optimizer(Configurable):
     slots: tuple = ()  # slot names in the order of `update`; an inner tuple stands interleaved in files
     extras: tuple = ()  # names of further numbers that belong to the state
     block_size = BLOCK
+    kernel = None  # name of the compiled function that does what `rule()` does, where there is one
 
     def __init_subclass__(cls, **keywords):
         super().__init_subclass__(**keywords)
-        cls.__signature__ = checks.whole_signature(cls)
+        whole = signature(cls)
+        named = [one for one in whole.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        cls.__signature__ = whole.replace(parameters=named)
 
     def __init__(
         self,
@@ -350,12 +354,15 @@ class Optimizer(Configurable):
 
     # ------------------------------------------------------------ state and configuration
 
-    def state(self) -> list:
+    def state(self, exact: bool = False) -> list:
         """Returns [(name, array)] in the order and with the names of Keras's `optimizer.variables`.
 
-        The arrays of slots are views, in the parameters' shapes; the others are copies.
+        The arrays of slots are views, in the parameters' shapes; the others are copies: single numbers,
+        in Keras's type or with `exact` in float64.
         """
-        return state.listing(self)
+        return state.listing(self, exact)
+
+    variables = property(variables)
 
     def load_state(self, arrays) -> None:
         """Takes over what `state()` returned: all of it, or nothing where anything doesn't fit.

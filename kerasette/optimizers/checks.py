@@ -1,6 +1,5 @@
-"""What the constructors of optimizers and schedules check, and the signature that they show."""
+"""What the constructors of optimizers and schedules check."""
 
-import inspect
 import math
 
 from kerasette.errors import type_error, unknown_argument, value_error
@@ -68,23 +67,3 @@ def refuse(cls: type, unknown: dict) -> None:
         if name in REMOVED:
             raise type_error(f"{cls.__name__} has no argument '{name}': {REMOVED[name]}.")
         raise unknown_argument(cls.__name__, name, parameters(cls))
-
-
-def whole_signature(cls: type) -> inspect.Signature:
-    """Returns the constructor's signature with the options of its bases in place of `**options`."""
-    found = {}
-    for base in cls.__mro__:
-        if base is object or "__init__" not in base.__dict__:
-            continue
-        own = list(inspect.signature(base.__init__).parameters.values())[1:]
-        named = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
-        for parameter in named:
-            inherited = parameter.replace(kind=parameter.KEYWORD_ONLY)
-            found.setdefault(parameter.name, parameter if base is _owner(cls) else inherited)
-        if len(named) == len(own):
-            break
-    return inspect.Signature(sorted(found.values(), key=lambda parameter: parameter.kind))
-
-
-def _owner(cls: type) -> type:
-    return next(base for base in cls.__mro__ if "__init__" in base.__dict__)

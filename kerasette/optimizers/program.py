@@ -4,6 +4,9 @@ from bisect import bisect_right
 from functools import partial
 
 from kerasette.backend import module, threads
+from kerasette.functions import kernels
+
+WORTH = 1 << 16  # parameters from which on a compiled update pays for importing numba
 
 
 class Program:
@@ -43,7 +46,7 @@ class Program:
     def _calls(self, blocks) -> list:
         """Returns the calls for `blocks`, which share scratch arrays and so belong to one thread."""
         optimizer, slots, calls, scratches = self._optimizer, self._slots, [], {}
-        xp, rule, names, clip = slots.xp, optimizer.rule(), optimizer.slot_names(), optimizer.clipvalue
+        xp, rule, names, clip = slots.xp, self._rule(), optimizer.slot_names(), optimizer.clipvalue
         longest = max((end - begin for _, begin, end in blocks), default=0)
         for index, begin, end in blocks:
             theta, grad = slots.runs[index].theta[begin:end], self._grads[index][begin:end]
@@ -61,6 +64,14 @@ class Program:
             vectors = (slots.vectors[name][index][begin:end] for name in names)
             calls.append((rule, (theta, grad, *vectors, scratch, *cells)))
         return calls
+
+    def _rule(self):
+        """Returns the function that updates one block: a compiled one where that is worth its import."""
+        numbers = sum(grad.size for grad in self._grads)
+        fast = None
+        if self._optimizer.kernel is not None and self._slots.xp is module("numpy") and numbers >= WORTH:
+            fast = kernels.compiled(self._optimizer.kernel)
+        return self._optimizer.rule() if fast is None else fast
 
     def _cells_of(self, dtype) -> list:
         if dtype not in self._cells:

@@ -28,8 +28,27 @@ class LearningRateSchedule(Configurable):
         raise NotImplementedError(f"The schedule {type(self).__name__} must define __call__(step).")
 
 
+class _Decay(LearningRateSchedule):
+    """Base of the schedules that change by a factor every `decay_steps` steps."""
+
+    def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase, name):
+        owner = type(self).__name__
+        nonnegative(owner, "initial_learning_rate", initial_learning_rate)
+        positive(owner, "decay_steps", decay_steps)
+        nonnegative(owner, "decay_rate", decay_rate)
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = decay_steps
+        self.decay_rate = decay_rate
+        self.staircase = staircase
+        self.name = name
+
+    def _periods(self, step):
+        """Returns how many times `decay_steps` have passed; with `staircase` whole times."""
+        return step // self.decay_steps if self.staircase else step / self.decay_steps
+
+
 @register("schedule")
-class ExponentialDecay(LearningRateSchedule):
+class ExponentialDecay(_Decay):
     """`initial_learning_rate * decay_rate ** (step / decay_steps)`.
 
     >>> ExponentialDecay(0.1, decay_steps=10, decay_rate=0.5)(20)
@@ -46,22 +65,14 @@ class ExponentialDecay(LearningRateSchedule):
     def __init__(
         self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="ExponentialDecay"
     ):
-        nonnegative("ExponentialDecay", "initial_learning_rate", initial_learning_rate)
-        positive("ExponentialDecay", "decay_steps", decay_steps)
-        nonnegative("ExponentialDecay", "decay_rate", decay_rate)
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = decay_steps
-        self.decay_rate = decay_rate
-        self.staircase = staircase
-        self.name = name
+        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
 
     def __call__(self, step):
-        periods = step // self.decay_steps if self.staircase else step / self.decay_steps
-        return self.initial_learning_rate * self.decay_rate**periods
+        return self.initial_learning_rate * self.decay_rate ** self._periods(step)
 
 
 @register("schedule")
-class InverseTimeDecay(LearningRateSchedule):
+class InverseTimeDecay(_Decay):
     """`initial_learning_rate / (1 + decay_rate * step / decay_steps)`.
 
     Args:
@@ -75,18 +86,10 @@ class InverseTimeDecay(LearningRateSchedule):
     def __init__(
         self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="InverseTimeDecay"
     ):
-        nonnegative("InverseTimeDecay", "initial_learning_rate", initial_learning_rate)
-        positive("InverseTimeDecay", "decay_steps", decay_steps)
-        nonnegative("InverseTimeDecay", "decay_rate", decay_rate)
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = decay_steps
-        self.decay_rate = decay_rate
-        self.staircase = staircase
-        self.name = name
+        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
 
     def __call__(self, step):
-        periods = step // self.decay_steps if self.staircase else step / self.decay_steps
-        return self.initial_learning_rate / (1 + self.decay_rate * periods)
+        return self.initial_learning_rate / (1 + self.decay_rate * self._periods(step))
 
 
 @register("schedule")

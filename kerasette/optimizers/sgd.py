@@ -30,6 +30,11 @@ class SGD(Optimizer):
         """The velocity, where there is momentum."""
         return ("momentum",) if self.momentum else ()
 
+    @property
+    def kernel(self):
+        """The compiled update, for plain momentum."""
+        return "momentum_step" if self.momentum and not self.nesterov else None
+
     def rule(self):
         """Returns the variant that the options ask for."""
         if not self.momentum:

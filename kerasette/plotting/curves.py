@@ -12,7 +12,7 @@ TRAINING, VALIDATION = "#3f7fbf", "#d9822b"
 DPI = 150
 
 
-def plot_history(history, to_file=None, metrics=None, ax=None):
+def plot_history(history, to_file=None, metrics=None, ax=None, *, validation: str = "validation"):
     """Draws the training curves: the loss, then a panel for each metric; validation in another colour.
 
     Args:
@@ -20,6 +20,7 @@ def plot_history(history, to_file=None, metrics=None, ax=None):
         to_file: path of a picture to write, or None.
         metrics: names of the curves to draw ("loss", "accuracy"; "val_" ones come along); all unless given.
         ax: matplotlib axes to draw on, one or as many as there are panels; a new figure unless given.
+        validation: what the curves of `validation_data` are called; "test" where that was the test set.
 
     Returns:
         The matplotlib figure.
@@ -36,7 +37,7 @@ def plot_history(history, to_file=None, metrics=None, ax=None):
     names = _panels(record, metrics)
     axes = _axes(len(names), ax)
     for one, name in zip(axes, names, strict=True):
-        _draw_panel(one, record, name, first)
+        _draw_panel(one, record, name, first, validation)
     figure = axes[0].figure
     if path is not None:
         save_figure("plot_history", figure, path, DPI)
@@ -77,11 +78,11 @@ def _axes(count, ax):
     return list(axes[:count])
 
 
-def _draw_panel(axes, record, name, first):
+def _draw_panel(axes, record, name, first, validation):
     longest = max(len(values) for values in record.values())
     for full, colour, label in (
         (name, TRAINING, "training"),
-        (f"val_{name}", VALIDATION, "validation"),
+        (f"val_{name}", VALIDATION, validation),
     ):
         values = np.asarray(record.get(full, ()), dtype=float)
         if not len(values):

@@ -4,6 +4,7 @@ import shutil
 import sys
 
 from kerasette.errors import positive_int, type_error, value_error
+from kerasette.layers import Layer
 from kerasette.models import Model, Sequential
 from kerasette.plotting.scene import shape_text, type_name
 
@@ -44,7 +45,7 @@ def rows_of(model, expand_nested: bool = False, level: int = 0) -> tuple[list[Ro
     calls, chain = {}, True
     for node in model.graph.nodes:
         calls.setdefault(node.operation, []).append(node)
-        chain = chain and len(node.inputs) <= 1
+        chain = chain and len(node.positional) <= 1
     used = [id(tensor) for node in model.graph.nodes for tensor in node.inputs]
     chain = chain and len(set(used)) == len(used) and len(model.graph.inputs) == len(model.graph.outputs) == 1
     number = {}  # node -> which call of its layer it is, as the layer counts
@@ -53,7 +54,7 @@ def rows_of(model, expand_nested: bool = False, level: int = 0) -> tuple[list[Ro
     rows = []
     for operation in model.graph.operations:
         own = calls[operation]
-        if isinstance(model, Sequential) and not own[0].inputs:
+        if isinstance(model, Sequential) and not (own[0].inputs and isinstance(operation, Layer)):
             continue
         chain = chain and len(own) == 1
         shapes = dict.fromkeys(tensor.shape for node in own for tensor in node.outputs)

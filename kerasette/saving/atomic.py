@@ -3,17 +3,21 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import threading
 
-from kerasette.errors import MissingFile, SaveError, shorten, value_error
+import numpy as np
+
+from kerasette.errors import KerasetteError, MissingFile, SaveError, shorten, value_error
 
 BLOCK = 1 << 20  # bytes a write
 SPARE = 1 << 16  # bytes that must stay free on the disk
 
 _lock = threading.Lock()
 _busy: set[str] = set()  # temporary files that this process is writing now
+_swept: set[str] = set()  # paths beside which this process has looked for what others left
 
 
 def save_error(code: int, *sentences: str) -> SaveError:
@@ -53,35 +57,58 @@ def write_whole(path: str, data, verify=None) -> None:
 
     Args:
         path: where to; see `check_target`.
-        data: bytes-like.
-        verify: called with the temporary file's path; raises where the content isn't what it should be.
+        data: bytes-like, or a list of such pieces, which are written one after the other.
+        verify: called with the temporary file's path, whose bytes are those of `data`; raises where
+            that isn't the file it should be.
 
     Raises:
-        SaveError: where the disk hasn't the space.
-        OSError: as the system reports it.
+        SaveError: where the disk hasn't the space or doesn't return what was written, or whatever else
+            the system reports.
     """
     path = check_target(path)
     directory, name = os.path.split(path)
-    data = memoryview(data)
-    free = shutil.disk_usage(directory).free
-    if free < len(data) + SPARE:
+    pieces = [memoryview(piece) for piece in (data if isinstance(data, list) else [data])]
+    size, free = sum(len(piece) for piece in pieces), shutil.disk_usage(directory).free
+    if free < size + SPARE:
         raise save_error(
             errno.ENOSPC,
-            f"Saving '{path}' takes {len(data):,} bytes, and the disk has {free:,} left.",
+            f"Saving '{path}' takes {size:,} bytes, and the disk has {free:,} left.",
             "Free some space; nothing was changed.",
         )
     temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
     with _alone(temporary):
         try:
-            _write(temporary, path, data)
+            _write(temporary, path, pieces)
+            _compare(temporary, path, pieces)
             if verify is not None:
                 verify(temporary)
             os.replace(temporary, path)
-        except BaseException:
+        except BaseException as problem:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+            if isinstance(problem, OSError) and not isinstance(problem, KerasetteError):
+                text = f"'{path}' wasn't saved: {problem.strerror}. What stood there is as it was."
+                raise save_error(problem.errno, text) from problem
             raise
     _sync_directory(directory)
+    if path not in _swept:
+        _swept.add(path)
+        _sweep(directory, name)
+
+
+def _sweep(directory, name):
+    """Removes what processes that were killed left of their saves to the same place."""
+    for other in os.listdir(directory) if os.name == "posix" else ():
+        left = re.fullmatch(rf"\.{re.escape(name)}\.(\d+)\.tmp", other)
+        if left is None or int(left[1]) == os.getpid():
+            continue
+        try:
+            os.kill(int(left[1]), 0)  # asks whether the process is there
+        except (ProcessLookupError, OverflowError):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(directory, other))
+        except OSError:
+            continue
 
 
 @contextlib.contextmanager
@@ -101,16 +128,54 @@ def _alone(temporary):
             _busy.discard(temporary)
 
 
-def _write(temporary, path, data):
+def _write(temporary, path, pieces):
     """Writes and syncs the temporary file; it gets the permissions of the file that it will replace."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with open(os.open(temporary, flags, 0o666), "wb", buffering=0) as file:
         with contextlib.suppress(OSError):  # no old file, or a file system without permissions
             os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-        done = 0
-        while done < len(data):
-            done += file.write(data[done : done + BLOCK])
+        for block in _blocks(pieces):
+            done = 0
+            while done < len(block):
+                done += file.write(block[done:])
         os.fsync(file.fileno())
+
+
+def _blocks(pieces):
+    """Yields the bytes of all pieces in blocks, small pieces together."""
+    small = bytearray()
+    for piece in pieces:
+        if len(small) + len(piece) <= BLOCK:
+            small += piece
+            continue
+        if small:
+            yield small
+            small = bytearray()
+        for begin in range(0, len(piece), BLOCK):
+            yield piece[begin : begin + BLOCK]
+    if small:
+        yield small
+
+
+def _compare(temporary, path, pieces):
+    """Raises SaveError unless the temporary file holds the bytes of all pieces and no others."""
+    with open(temporary, "rb", buffering=0) as file:
+        for block in _blocks(pieces):
+            if not _equal(file.read(len(block)), block):
+                break
+        else:
+            if not file.read(1):
+                return
+    raise save_error(errno.EIO, f"'{path}' wasn't saved: what was read back isn't what was written.")
+
+
+def _equal(one, other):
+    """Compares two blocks of bytes, eight at a time."""
+    if len(one) != len(other):
+        return False
+    even = len(one) // 8 * 8
+    words = [np.frombuffer(block, "u8", even // 8) for block in (one, other)]
+    return np.array_equal(*words) and bytes(one[even:]) == bytes(other[even:])
 
 
 def _sync_directory(directory):

@@ -106,7 +106,9 @@ def _clone_graph(model, given, make, call_function):
         copy = copies.get(operation)
         if copy is None:
             copy = copies[operation] = make(operation)
-        results = _call(copy, [tensors[id(tensor)] for tensor in node.inputs], node.keywords, call_function)
+        sources = [tensors[id(tensor)] for tensor in node.positional]
+        keywords = {name: _replaced(value, tensors) for name, value in node.keywords.items()}
+        results = _call(copy, sources, keywords, call_function)
         tensors.update((id(old), new) for old, new in zip(node.outputs, results, strict=True))
     outputs = [tensors[id(tensor)] for tensor in graph.outputs]
     cls = _class_of(model, Model)
@@ -123,6 +125,13 @@ def _call(copy, inputs, keywords, call_function):
     else:
         result = copy(inputs if len(inputs) > 1 else inputs[0], **keywords)
     return result if isinstance(result, tuple) else (result,)
+
+
+def _replaced(value, tensors):
+    """Returns a keyword's value with the tensors of the copy."""
+    if isinstance(value, (list, tuple)):
+        return [_replaced(item, tensors) for item in value]
+    return tensors[id(value)] if isinstance(value, SymbolicTensor) else value
 
 
 def _as(structure, tensors):

@@ -1,17 +1,19 @@
 """What a model is made of, as plain data in Keras 3's form, and as JSON text."""
 
 import json
-import re
+import math
 
 from kerasette import registry
 from kerasette.errors import LoadError, value_error
+from kerasette.graph import SymbolicTensor
 from kerasette.layers import InputLayer, Layer
 from kerasette.models import Model, Sequential
 from kerasette.ops.base import encode
 from kerasette.ops.shaping import Concatenate
 from kerasette.saving import rebuilding
-from kerasette.saving.inspection import load_error
-from kerasette.saving.rebuilding import DEEPEST, OPERATIONS, TENSOR
+from kerasette.saving.faults import load_error
+from kerasette.saving.guard import guarded
+from kerasette.saving.rebuilding import DEEPEST, MOST, OPERATIONS, TENSOR
 
 LARGEST_TEXT = 16 << 20  # bytes of JSON
 _OWN = "kerasette."  # where the classes live that Keras has under the same names
@@ -39,11 +41,11 @@ def model_from_config(config: dict, custom_objects: dict | None = None, cls: typ
         cls: Model, Sequential or a subclass with the same constructor.
 
     Raises:
-        InvalidValue: where the configuration names an unknown class, has an unknown key or
-            doesn't fit together.
+        LoadError: where the configuration names an unknown class, has an unknown key, asks for too
+            many parameters (see `parameter_limit`) or doesn't fit together.
     """
-    rebuilding.check_depth(config)
-    with registry.CustomObjectScope(custom_objects or {}):
+    with guarded(custom_objects):
+        rebuilding.check_depth(config)
         return rebuilding.model(config, cls)
 
 
@@ -55,7 +57,7 @@ def model_to_json(model: Model, **keywords) -> str:
         keywords: for json.dumps, e.g. indent=2.
     """
     try:
-        return json.dumps(_entry(model), allow_nan=False, **keywords)
+        return json.dumps(entry_of(model), allow_nan=False, **keywords)
     except ValueError as problem:
         raise value_error(f"{model.name} can't be written as JSON: {problem}.") from problem
 
@@ -68,15 +70,15 @@ def model_from_json(json_string: str, custom_objects: dict | None = None) -> Mod
         custom_objects: name -> class or function, for what kerasette doesn't know by itself.
 
     Raises:
-        LoadError: where the text is no JSON, or too large, too deep, ambiguous.
-        InvalidValue: as `model_from_config`.
+        LoadError: where the text is no JSON, or too large, too deep, ambiguous; and as
+            `model_from_config`.
     """
     entry = parse(json_string)
-    with registry.CustomObjectScope(custom_objects or {}):
+    with guarded(custom_objects):
         model = rebuilding.layer(entry)
-    if not isinstance(model, Model):
-        raise value_error(f"The text describes a {type(model).__name__}, not a Model or Sequential.")
-    return model
+        if not isinstance(model, Model):
+            raise load_error(f"The text describes a {type(model).__name__}, not a Model or Sequential.")
+        return model
 
 
 def parse(text: str | bytes) -> dict:
@@ -92,37 +94,35 @@ def parse(text: str | bytes) -> dict:
         raise load_error(f"The configuration has {len(text):,} characters; {LARGEST_TEXT:,} are allowed.")
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
-        _check_nesting(text)
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused)
+        if sum(map(text.count, "[{,")) > MOST:
+            raise load_error(f"The configuration has more than {MOST:,} values.")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused, parse_float=_finite)
+    except RecursionError:
+        raise load_error(f"The configuration is nested more than {DEEPEST} deep.") from None
     except LoadError:
         raise
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise load_error(f"The configuration is no JSON: {problem}.") from problem
+    rebuilding.check_depth(value)
     if not isinstance(value, dict):
         raise load_error(f"The configuration is a {type(value).__name__}; a model's is an object.")
     return value
 
 
-def _check_nesting(text):
-    """Raises before the parser sees a text whose depth could exhaust the stack."""
-    depth = 0
-    for mark in re.finditer(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', text):
-        sign = mark[0]
-        if sign in "[{":
-            depth += 1
-            if depth > DEEPEST:
-                raise load_error(f"The configuration is nested more than {DEEPEST} deep.")
-        elif sign in "]}":
-            depth -= 1
-
-
 def _unique(pairs):
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
         raise load_error(f"The configuration has the key '{twice}' twice in one object.")
     return found
+
+
+def _finite(digits):
+    number = float(digits)
+    if math.isinf(number):
+        raise load_error(f"The configuration holds the number {digits}, which is too large.")
+    return number
 
 
 def _refused(name):
@@ -132,7 +132,7 @@ def _refused(name):
 # ---------------------------------------------------------------- layers
 
 
-def _entry(layer) -> dict:
+def entry_of(layer) -> dict:
     """Returns what Keras writes for one layer or model: module, class, config, registered name."""
     cls = type(layer)
     module, name, registered = "keras.layers", cls.__name__, registry.registered_name(cls)
@@ -181,7 +181,7 @@ def _built_for(layer):
 
 
 def _chain(model):
-    layers = [_entry(layer) for layer in model.layers]
+    layers = [entry_of(layer) for layer in model.layers]
     if not model.built:
         return {"layers": layers}
     source = model.inputs[0]
@@ -202,7 +202,7 @@ def _graph(model):
         if isinstance(operation, InputLayer):
             entries.append(_input_entry(operation.name, nodes[0].outputs[0]))
             continue
-        entry = _entry(operation) if isinstance(operation, Layer) else _operation_entry(operation)
+        entry = entry_of(operation) if isinstance(operation, Layer) else _operation_entry(operation)
         inbound = [_call(operation, node, places) for node in nodes]
         entries.append({**entry, "name": operation.name, "inbound_nodes": inbound})
     return {
@@ -250,18 +250,28 @@ def _operation_entry(operation):
 
 def _call(operation, node, places):
     """Returns one call: its arguments, tensors by where they come from."""
-    tensors = [_tensor(tensor, places) for tensor in node.inputs]
+    tensors = [_tensor(tensor, places) for tensor in node.positional]
     constants = getattr(operation, "constants", None)
     if isinstance(operation, Layer):
         single = len(tensors) == 1 and (operation.inputs_wanted == 1 or isinstance(operation, Model))
-        arguments = tensors if single else [tensors]
+        arguments = tensors if single or operation.inputs_apart else [tensors]
     elif constants:
         rest = iter(tensors)
         count = len(tensors) + len(constants)
         arguments = [encode(constants[k]) if k in constants else next(rest) for k in range(count)]
     else:
         arguments = [tensors] if isinstance(operation, Concatenate) else tensors
-    return {"args": arguments, "kwargs": dict(node.keywords)}
+    keywords = {name: _written(value, places) for name, value in node.keywords.items()}
+    if "training" in keywords and operation.draw is not None:
+        keywords["training"] = int(keywords["training"])  # see rebuilding.said_nothing
+    return {"args": arguments, "kwargs": keywords}
+
+
+def _written(value, places):
+    """Returns a keyword's value with its tensors described."""
+    if isinstance(value, (list, tuple)):
+        return [_written(item, places) for item in value]
+    return _tensor(value, places) if isinstance(value, SymbolicTensor) else value
 
 
 def _tensor(tensor, places):

@@ -1,7 +1,5 @@
 """From a configuration to a model: each class looked up by name, each key known, each call made again."""
 
-import inspect
-
 from kerasette import registry
 from kerasette.backend import floatx
 from kerasette.errors import KerasetteError, one_of, positive_int, value_error
@@ -9,10 +7,15 @@ from kerasette.graph import SymbolicTensor
 from kerasette.layers import InputLayer, Layer
 from kerasette.layers.base import INPUT_DTYPES
 from kerasette.models import Model, Sequential
+from kerasette.saving.faults import load_error
+from kerasette.saving.guard import count_call
 
 TENSOR = "__keras_tensor__"
 OPERATIONS = "kerasette.ops"  # module of the operations that Keras doesn't have
 DEEPEST = 100  # lists and objects in one another
+MOST = 1_000_000  # lists and objects
+LAYERS = 10_000  # those of inner models included
+AXES = 32  # of an input
 _ENTRY = {
     "module",
     "class_name",
@@ -32,14 +35,31 @@ _NEUTRAL_INPUT = {"sparse": False, "ragged": False, "optional": False}
 
 
 def check_depth(config) -> None:
-    """Raises InvalidValue where lists and dictionaries are nested too deep, or in themselves."""
-    level, depth = [config], 0
+    """Raises LoadError where lists and dictionaries are nested too deep or in themselves, or are too many."""
+    level, depth, count, layers = _containers([config]), 0, 0, 0
     while level:
-        depth += 1
+        depth, count = depth + 1, count + len(level)
+        layers += sum(_layers_in(value) for value in level)
         if depth > DEEPEST:
-            raise value_error(f"The configuration is nested more than {DEEPEST} deep.")
-        inner = [value for value in level if isinstance(value, (dict, list, tuple))]
-        level = [item for value in inner for item in (value.values() if isinstance(value, dict) else value)]
+            raise load_error(f"The configuration is nested more than {DEEPEST} deep.")
+        if count > MOST:
+            raise load_error(f"The configuration has more than {MOST:,} lists and objects.")
+        if layers > LAYERS:
+            raise load_error(f"The configuration has more than {LAYERS:,} layers.")
+        level = [
+            inner
+            for value in level
+            for inner in _containers(value.values() if isinstance(value, dict) else value)
+        ]
+
+
+def _layers_in(value):
+    inner = value.get("layers") if isinstance(value, dict) else None
+    return len(inner) if isinstance(inner, (list, tuple)) else 0
+
+
+def _containers(values):
+    return [value for value in values if isinstance(value, (dict, list, tuple))]
 
 
 def _known_keys(who, config, known):
@@ -61,10 +81,9 @@ def layer(entry: dict) -> Layer:
 
 def _made(entry, kind, config):
     """Returns the object of `kind`, looked up by name and made from `config`."""
-    name, registered = entry.get("class_name"), entry.get("registered_name")
-    if not isinstance(registered, (str, type(None))):
-        raise value_error(f"The registered name of '{name}' must be a text, got {registered!r}.")
-    plain = {"class_name": name, "registered_name": registered, "config": config}
+    name = entry.get("class_name")
+    plain = {key: entry.get(key) for key in ("module", "class_name", "registered_name")}
+    plain["config"] = config
     try:
         made = registry.deserialize(plain, kind)
     except KerasetteError:
@@ -103,6 +122,8 @@ def _input_arguments(config):
         shape = config.pop("batch_shape")
         if not isinstance(shape, (list, tuple)) or not shape:
             raise value_error(f"InputLayer: batch_shape must be a list, got {shape!r}.")
+        if len(shape) > AXES:
+            raise value_error(f"InputLayer: batch_shape has {len(shape)} axes; {AXES} are allowed.")
         config["batch_size"], config["shape"] = shape[0], tuple(shape[1:])
     if config.get("batch_size") is not None:
         positive_int("InputLayer", "batch_size", config["batch_size"])
@@ -142,6 +163,8 @@ def _finished(made, config):
 def _chain(config, cls):
     _known_keys("The configuration of a Sequential", config, _CHAIN)
     layers = [layer(entry) for entry in _list_of(config, "layers")]
+    for one in layers:
+        count_call(one)
     made = cls(layers, name=config.get("name"))
     shape = config.get("build_input_shape")
     if shape is not None and not made.built and layers:
@@ -223,12 +246,14 @@ class _Calls:
         arguments, keywords = call.get("args", ()), call.get("kwargs", {})
         if not isinstance(arguments, (list, tuple)) or not isinstance(keywords, dict):
             raise value_error(f"A call of '{key[0]}' needs a list of arguments and a dictionary of keywords.")
+        count_call(made)
         try:
             if isinstance(made, Layer):
                 result = self._call_layer(made, arguments, keywords)
             else:
                 one_list = len(arguments) == 1 and isinstance(arguments[0], (list, tuple))
-                result = made.symbolic_call(self._tensors(key[0], arguments[0] if one_list else arguments))
+                given = arguments[0] if one_list else arguments  # what is no tensor is a constant of its own
+                result = made.symbolic_call([self.tensor(value) for value in given if _is_tensor(value)])
         except KerasetteError:
             raise
         except Exception as problem:
@@ -236,22 +261,33 @@ class _Calls:
         self.outputs[key] = result if isinstance(result, tuple) else (result,)
 
     def _call_layer(self, made, arguments, keywords):
-        known = list(inspect.signature(type(made).__call__).parameters)[1:]
-        given = {name: value for name, value in keywords.items() if not _is_nothing(value)}
+        known = ("training", *made.tensor_arguments, *made.call_options)
+        given = {name: value for name, value in keywords.items() if not said_nothing(made, name, value)}
         for name, value in given.items():
-            if name not in known or not (isinstance(value, bool) or _is_tensor(value)):
+            if name not in known:
                 raise value_error(f"{made.name} can't be called with {name}={value!r}.")
-        given = {name: self.tensor(v) if _is_tensor(v) else v for name, v in given.items()}
+        given = {name: self._keyword(made, name, value) for name, value in given.items()}
         if len(arguments) != 1:
             return made(*self._tensors(made.name, arguments), **given)
         inner = arguments[0]
         return made(self.tensor(inner) if _is_tensor(inner) else self._tensors(made.name, inner), **given)
 
+    def _keyword(self, made, name, value):
+        """Returns the value of a call's keyword: a flag or number, a tensor, or a list of tensors."""
+        if isinstance(value, (bool, int, float)):
+            return value
+        if _is_tensor(value):
+            return self.tensor(value)
+        if isinstance(value, (list, tuple)) and all(_is_tensor(item) for item in value):
+            return [self.tensor(item) for item in value]
+        raise value_error(f"{made.name} can't be called with {name}={value!r}.")
+
     def _tensors(self, name, arguments):
-        """Returns the symbolic tensors among the arguments, those in lists too."""
-        if isinstance(arguments, dict):
+        """Returns the symbolic tensors among a layer's arguments; None stands for one that wasn't given."""
+        plain = isinstance(arguments, (list, tuple))
+        if not plain or not all(value is None or _is_tensor(value) for value in arguments):
             raise value_error(f"'{name}' can't be called with {arguments!r}.")
-        return [self.tensor(value) for value in arguments if _is_tensor(value)]
+        return [self.tensor(value) for value in arguments if value is not None]
 
     def tensor(self, value) -> SymbolicTensor:
         """Returns the tensor that a place (name, call, output) or its description stands for."""
@@ -278,8 +314,15 @@ def _is_tensor(value):
     return isinstance(value, dict) and value.get("class_name") == TENSOR
 
 
-def _is_nothing(value):
-    """Tells whether it is None, or the masks of several inputs, none of which there is."""
+def said_nothing(layer, name, value):
+    """Tells whether a keyword stands in a file without having been given.
+
+    That is None, the masks of inputs that have none, and the mode of random layers: Keras writes
+    `training: false` for every call of a Dropout (true for layers that change images) that named no mode,
+    and follows fit and predict all the same. A call that did name one stands as 0 or 1 in our files.
+    """
+    if name == "training" and layer.draw is not None and value is layer.trains_by_default:
+        return True
     return value is None or (isinstance(value, list) and all(item is None for item in value))
 
 

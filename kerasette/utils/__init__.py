@@ -13,6 +13,13 @@ from kerasette.utils.objects import (
     register_keras_serializable,
     serialize_keras_object,
 )
+from kerasette.utils.sequences import (
+    TimeSeries,
+    TimeseriesGenerator,
+    pad_sequences,
+    sliding_windows,
+    timeseries_dataset_from_array,
+)
 from kerasette.utils.split import split_dataset, train_test_split
 
 # kerasette.plotting stands on models, and models on this package: it is imported when asked for.
@@ -20,6 +27,8 @@ _PLOTTING = ("model_to_dot", "plot_history", "plot_model")
 
 __all__ = [
     "CustomObjectScope",
+    "TimeSeries",
+    "TimeseriesGenerator",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
@@ -28,12 +37,15 @@ __all__ = [
     "get_registered_object",
     "model_to_dot",
     "normalize",
+    "pad_sequences",
     "plot_history",
     "plot_model",
     "register_keras_serializable",
     "serialize_keras_object",
     "set_random_seed",
+    "sliding_windows",
     "split_dataset",
+    "timeseries_dataset_from_array",
     "to_categorical",
     "train_test_split",
 ]

@@ -44,6 +44,33 @@ def layer_normalization(shape, axes, gamma=True, beta=True):
     return layer("layer_normalization", shapes, keras=run, axes=axes, epsilon=1e-3)
 
 
+def group(shape, axis, groups, gamma=True, beta=True):
+    """A case of group_normalization; Keras's layer does it in the same words."""
+
+    def run(keras, x, gamma, beta):
+        order = [*(k for k in range(x.ndim) if k != axis % x.ndim), axis % x.ndim]
+        last = tf().transpose(x, order)
+        parts = tf().reshape(last, (x.shape[0], -1, groups, x.shape[axis] // groups))
+        mean, variance = tf().nn.moments(parts, (1, 3), keepdims=True)
+        y = tf().reshape((parts - mean) / tf().sqrt(variance + 1e-3), last.shape)
+        y = y if gamma is None else y * gamma
+        y = y if beta is None else y + beta
+        return tf().transpose(y, [order.index(k) for k in range(x.ndim)])
+
+    c = (shape[axis],)
+    shapes, options = [shape, c if gamma else None, c if beta else None], {"groups": groups, "epsilon": 1e-3}
+    return layer("group_normalization", shapes, keras=run, axis=axis % len(shape), **options)
+
+
+def rms(shape, axes):
+    def run(keras, x, scale):
+        spread = tf().reshape(scale, [n if k in axes else 1 for k, n in enumerate(x.shape)])
+        return keras.ops.rms_normalization(x, spread, list(axes), 1e-3)
+
+    inner = tuple(shape[axis] for axis in axes)
+    return layer("rms_normalization", [shape, inner], keras=run, axes=axes, epsilon=1e-3)
+
+
 def unit(shape, axes):
     def run(keras, x):
         return keras.ops.normalize(x, axis=axes, order=2, epsilon=1e-12)
@@ -127,6 +154,15 @@ LAYERS = [
     layer_normalization((3, 5, 2), (1,)),
     layer_normalization((3, 2, 4), (0, 2)),
     layer_normalization((3, 4), (0,)),
+    group((3, 6), -1, 3),
+    group((2, 3, 4, 6), -1, 2),
+    group((2, 3, 4, 6), -1, 6, gamma=False),
+    group((2, 6, 3, 4), 1, 3, beta=False),
+    group((2, 3, 4, 5), 2, 1),
+    group((2, 150, 4), -1, 2, gamma=False, beta=False),
+    rms((4, 5), (1,)),
+    rms((2, 3, 4), (1, 2)),
+    rms((2, 4, 3), (1,)),
     unit((4, 5), -1),
     unit((4, 5, 2), (1, 2)),
     unit((4, 5, 2), 1),

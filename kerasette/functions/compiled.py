@@ -1,0 +1,327 @@
+"""Hot loops compiled by numba: the functions of the same names elsewhere say what each one does.
+
+They take what their loops suit (contiguous arrays of one float type, images with one or two axes) and
+return NotImplemented for the rest. No operation is reordered for speed, so results differ from NumPy's
+by rounding at most, and not from run to run.
+"""
+
+import numba
+import numpy as np
+
+__all__ = [
+    "adam_step",
+    "add_bias",
+    "col2im",
+    "im2col",
+    "max_pool_scatter",
+    "max_pool_windows",
+    "momentum_step",
+    "relu_gradient",
+    "rmsprop_step",
+    "sum_rows",
+    "sum_scatter",
+    "sum_windows",
+]
+
+SHORT = 16  # numbers in a row of a window below which NumPy's loops over all windows are faster
+
+jit = numba.njit(nogil=True, cache=True, error_model="numpy")
+
+
+def _suits(*arrays) -> bool:
+    """Tells whether the arrays are contiguous and of one float type that the loops know."""
+    dtype = arrays[0].dtype
+    return dtype in (np.float32, np.float64) and all(a.dtype == dtype and a.flags.c_contiguous for a in arrays)
+
+
+# ---------------------------------------------------------------- windows of images as rows
+
+
+def im2col(x, cols, window, strides, dilation, before, scratch=None):
+    if len(window) > 2 or not _suits(x, cols) or window[-1] * x.shape[-1] < SHORT:
+        return NotImplemented
+    _im2col(_lines(x), _segments(cols), x.shape[-1], *_two(window, strides, dilation, before))
+    return cols
+
+
+def col2im(cols, dx, window, strides, dilation, before, scratch=None):
+    if len(window) > 2 or not _suits(cols, dx) or window[-1] * dx.shape[-1] < SHORT:
+        return NotImplemented
+    dx.fill(0)
+    _col2im(_segments(cols), _lines(dx), dx.shape[-1], *_two(window, strides, dilation, before))
+    return dx
+
+
+def _lines(images):
+    """Returns images (N, H, W, C) or (N, W, C) as (N, H, W C)."""
+    height = images.shape[1] if images.ndim == 4 else 1
+    return images.reshape(len(images), height, images.shape[-2] * images.shape[-1])
+
+
+def _segments(cols):
+    """Returns windows (N, *O, *K, C) as (N, H, W, kh, kw C)."""
+    if cols.ndim == 6:
+        return cols.reshape(*cols.shape[:4], cols.shape[4] * cols.shape[5])
+    return cols.reshape(len(cols), 1, cols.shape[1], 1, cols.shape[2] * cols.shape[3])
+
+
+def _two(window, strides, dilation, before):
+    """Returns the geometry for two axes; an axis before the only one has a window of 1."""
+    if len(window) == 2:
+        return tuple(window), tuple(strides), tuple(dilation), tuple(before)
+    return (1, *window), (1, *strides), (1, *dilation), (0, *before)
+
+
+@jit
+def _im2col(lines, cols, channels, window, strides, dilation, before):
+    height, length, run = lines.shape[1], lines.shape[2], cols.shape[4]
+    for image in range(cols.shape[0]):
+        for i in range(cols.shape[1]):
+            for j in range(cols.shape[2]):
+                left = (j * strides[1] - before[1]) * channels
+                inside = dilation[1] == 1 and left >= 0 and left + run <= length
+                for p in range(window[0]):
+                    row, segment = i * strides[0] + p * dilation[0] - before[0], cols[image, i, j, p]
+                    if row < 0 or row >= height:
+                        segment[:] = 0
+                    elif inside:
+                        source = lines[image, row, left : left + run]
+                        for t in range(run):
+                            segment[t] = source[t]
+                    else:
+                        for q in range(window[1]):
+                            start, part = left + q * dilation[1] * channels, segment[q * channels :]
+                            if start < 0 or start >= length:
+                                part[:channels] = 0
+                            else:
+                                source = lines[image, row, start : start + channels]
+                                for t in range(channels):
+                                    part[t] = source[t]
+
+
+@jit
+def _col2im(cols, lines, channels, window, strides, dilation, before):
+    height, length, run = lines.shape[1], lines.shape[2], cols.shape[4]
+    for image in range(cols.shape[0]):
+        for i in range(cols.shape[1]):
+            for j in range(cols.shape[2]):
+                left = (j * strides[1] - before[1]) * channels
+                inside = dilation[1] == 1 and left >= 0 and left + run <= length
+                for p in range(window[0]):
+                    row, segment = i * strides[0] + p * dilation[0] - before[0], cols[image, i, j, p]
+                    if row < 0 or row >= height:
+                        continue
+                    if inside:
+                        target = lines[image, row, left : left + run]
+                        for t in range(run):
+                            target[t] += segment[t]
+                        continue
+                    for q in range(window[1]):
+                        start, part = left + q * dilation[1] * channels, segment[q * channels :]
+                        if 0 <= start < length:
+                            target = lines[image, row, start : start + channels]
+                            for t in range(channels):
+                                target[t] += part[t]
+
+
+# ---------------------------------------------------------------- pooling
+
+
+def max_pool_windows(x, y, window, strides, before, scratch, keep=True):
+    if len(window) > 2 or not _suits(x, y) or np.prod(window) > 255:
+        return NotImplemented
+    winners = scratch("winners", y.shape, np.uint8)
+    x, y, places = (x, y, winners) if len(window) == 2 else (x[:, None], y[:, None], winners[:, None])
+    _max_pool(x, y, places, *_two(window, strides, (1,) * len(window), before))
+    return winners
+
+
+def max_pool_scatter(dy, winners, dx, window, strides, before, scratch):
+    if winners.dtype != np.uint8 or not _suits(dy, dx):
+        return NotImplemented
+    if len(window) == 1:
+        dy, winners, dx = dy[:, None], winners[:, None], dx[:, None]
+    _max_pool_scatter(dy, winners, dx, *_two(window, strides, (1,) * len(window), before))
+    return None
+
+
+def sum_windows(x, y, window, strides, before, scratch):
+    if len(window) > 2 or not _suits(x, y):
+        return NotImplemented
+    if len(window) == 1:
+        x, y = x[:, None], y[:, None]
+    _sum_windows(x, y, *_two(window, strides, (1,) * len(window), before))
+    return None
+
+
+def sum_scatter(dy, dx, window, strides, before, scratch):
+    if len(window) > 2 or not _suits(dy, dx):
+        return NotImplemented
+    if len(window) == 1:
+        dy, dx = dy[:, None], dx[:, None]
+    _sum_scatter(dy, dx, *_two(window, strides, (1,) * len(window), before))
+    return None
+
+
+@jit
+def _max_pool(x, y, winners, window, strides, dilation, before):
+    count, height, width, channels = x.shape
+    for image in range(count):
+        for i in range(y.shape[1]):
+            for j in range(y.shape[2]):
+                best, place, fresh = y[image, i, j], winners[image, i, j], True
+                for p in range(window[0]):
+                    row = i * strides[0] + p - before[0]
+                    for q in range(window[1]):
+                        column = j * strides[1] + q - before[1]
+                        if row < 0 or row >= height or column < 0 or column >= width:
+                            continue
+                        pixel, number = x[image, row, column], np.uint8(p * window[1] + q)
+                        if fresh:
+                            fresh = False
+                            for t in range(channels):
+                                best[t] = pixel[t]
+                                place[t] = number
+                            continue
+                        for t in range(channels):
+                            larger = pixel[t] > best[t] or pixel[t] != pixel[t]
+                            best[t] = pixel[t] if larger else best[t]
+                            place[t] = number if larger else place[t]
+
+
+@jit
+def _max_pool_scatter(dy, winners, dx, window, strides, dilation, before):
+    count, height, width, channels = dx.shape
+    dx.reshape(-1)[:] = 0
+    for image in range(count):
+        for i in range(dy.shape[1]):
+            for j in range(dy.shape[2]):
+                gradient, place = dy[image, i, j], winners[image, i, j]
+                for p in range(window[0]):
+                    row = i * strides[0] + p - before[0]
+                    for q in range(window[1]):
+                        column = j * strides[1] + q - before[1]
+                        if row < 0 or row >= height or column < 0 or column >= width:
+                            continue
+                        pixel, number = dx[image, row, column], np.uint8(p * window[1] + q)
+                        for t in range(channels):
+                            pixel[t] += gradient[t] if place[t] == number else 0
+
+
+@jit
+def _sum_windows(x, y, window, strides, dilation, before):
+    count, height, width, channels = x.shape
+    y.reshape(-1)[:] = 0
+    for image in range(count):
+        for i in range(y.shape[1]):
+            for j in range(y.shape[2]):
+                total = y[image, i, j]
+                for p in range(window[0]):
+                    row = i * strides[0] + p - before[0]
+                    for q in range(window[1]):
+                        column = j * strides[1] + q - before[1]
+                        if 0 <= row < height and 0 <= column < width:
+                            pixel = x[image, row, column]
+                            for t in range(channels):
+                                total[t] += pixel[t]
+
+
+@jit
+def _sum_scatter(dy, dx, window, strides, dilation, before):
+    count, height, width, channels = dx.shape
+    dx.reshape(-1)[:] = 0
+    for image in range(count):
+        for i in range(dy.shape[1]):
+            for j in range(dy.shape[2]):
+                gradient = dy[image, i, j]
+                for p in range(window[0]):
+                    row = i * strides[0] + p - before[0]
+                    for q in range(window[1]):
+                        column = j * strides[1] + q - before[1]
+                        if 0 <= row < height and 0 <= column < width:
+                            pixel = dx[image, row, column]
+                            for t in range(channels):
+                                pixel[t] += gradient[t]
+
+
+# ---------------------------------------------------------------- rows, bias, ReLU
+
+
+def add_bias(y, bias):
+    if not _suits(y, bias):
+        return NotImplemented
+    _add_bias(y.reshape(-1, y.shape[-1]), bias)
+    return y
+
+
+def sum_rows(x, out=None):
+    if not _suits(x) or x.ndim < 2:
+        return NotImplemented
+    total = np.zeros(x.shape[-1])
+    _sum_rows(x.reshape(-1, x.shape[-1]), total)
+    if out is None:
+        return total.astype(x.dtype)
+    out[...] = total
+    return out
+
+
+def relu_gradient(dy, y, dx=None):
+    dx = np.empty_like(dy) if dx is None else dx
+    if not _suits(dy, y, dx):
+        return NotImplemented
+    _relu_gradient(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
+    return dx
+
+
+@jit
+def _add_bias(rows, bias):
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            rows[i, j] += bias[j]
+
+
+@jit
+def _sum_rows(rows, total):
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            total[j] += rows[i, j]
+
+
+@jit
+def _relu_gradient(dy, y, dx):
+    for i in range(dy.size):
+        dx[i] = dy[i] * (y[i] > 0)
+
+
+# ---------------------------------------------------------------- optimizers: one block of a run
+
+
+@jit
+def adam_step(theta, grad, momentum, velocity, scratch, alpha, rest_1, rest_2, epsilon):
+    a, r1, r2, e = alpha[()], rest_1[()], rest_2[()], epsilon[()]
+    for i in range(theta.size):
+        g = grad[i]
+        m = momentum[i] + (g - momentum[i]) * r1
+        v = velocity[i] + (g * g - velocity[i]) * r2
+        momentum[i] = m
+        velocity[i] = v
+        theta[i] -= m * a / (np.sqrt(v) + e)
+
+
+@jit
+def momentum_step(theta, grad, velocity, scratch, learning_rate, momentum):
+    a, mu = learning_rate[()], momentum[()]
+    for i in range(theta.size):
+        v = velocity[i] * mu - grad[i] * a
+        velocity[i] = v
+        theta[i] += v
+
+
+@jit
+def rmsprop_step(theta, grad, velocity, scratch, learning_rate, rho, rest, epsilon, momentum):
+    a, p, r, e = learning_rate[()], rho[()], rest[()], epsilon[()]
+    for i in range(theta.size):
+        g = grad[i]
+        v = velocity[i] * p + g * g * r
+        velocity[i] = v
+        theta[i] -= g * a / np.sqrt(v + e)

@@ -1,0 +1,226 @@
+"""The largest or the sum of each window of an image, and the way back: the inner loops of pooling.
+
+Plain arrays and tuples of whole numbers, channels last, any number of axes. Each element of the window is one
+strided view of the images. NumPy copies such a view at the speed of memory, but compares and adds fast only
+where both arrays are contiguous: so every view is copied first.
+"""
+
+import itertools
+import math
+from functools import lru_cache
+
+from kerasette.backend import xp_of
+from kerasette.functions.kernels import swappable
+
+
+@swappable
+def max_pool_windows(x, y, window, strides, before, scratch, keep=True):
+    """Writes the maximum of each window of `x` to `y`; what lies outside `x` counts as minus infinity.
+
+    A NaN in a window makes its maximum NaN.
+
+    Args:
+        x: images (N, *S, C).
+        y: destination (N, *O, C); its O says how many positions there are.
+        window, strides: of the window, one number for each axis of S.
+        before: how many positions of the first window lie before the image, one number for each axis of S.
+        scratch: `scratch(name, shape, dtype)` gives work arrays.
+        keep: whether `max_pool_scatter` will follow.
+
+    Returns:
+        The winners, or None: for each maximum which element of the window it is, counted row by row, the first
+        of equal ones; uint8, or wider where the window has more elements.
+    """
+    xp = xp_of(x)
+    (number, *first), *others = _places(x.shape[1:-1], y.shape[1:-1], window, strides, before)
+    part = scratch("part", y.shape, y.dtype)
+    _load(x, y, first, -math.inf)
+    if keep:
+        dtype = _number_type(window)
+        winners, later = (scratch(name, y.shape, dtype) for name in ("winners", "later"))
+        larger = scratch("chosen", y.shape, bool)
+        winners.fill(number)
+    for number, *place in others:
+        _load(x, part, place, -math.inf)
+        if keep:  # numbers grow, so the largest of those that beat all before is the winner's
+            later[...] = xp.greater(part, y, larger)
+            later *= number
+            xp.maximum(winners, later, winners)
+        xp.maximum(y, part, y)
+    return winners if keep else None
+
+
+@swappable
+def max_pool_scatter(dy, winners, dx, window, strides, before, scratch):
+    """Writes the gradient of `max_pool_windows` to `dx`: dy at the first maximum of each window.
+
+    Args:
+        dy: gradient by y, (N, *O, C).
+        winners: from `max_pool_windows`.
+        dx: destination (N, *S, C); what it held before is gone.
+        window, strides, before, scratch: as in `max_pool_windows`.
+    """
+    xp = xp_of(dy)
+    part, chosen = scratch("part", dy.shape, dy.dtype), scratch("chosen", dy.shape, bool)
+
+    def share(number):
+        part[...] = xp.equal(winners, number, chosen)
+        return xp.multiply(part, dy, part)
+
+    _spread(share, dx, dy.shape[1:-1], window, strides, before, scratch)
+
+
+@swappable
+def sum_windows(x, y, window, strides, before, scratch):
+    """Writes the sum of each window of `x` to `y`; what lies outside `x` counts as zero.
+
+    Args:
+        x: images (N, *S, C).
+        y: destination (N, *O, C).
+        window, strides, before, scratch: as in `max_pool_windows`.
+    """
+    (_, *first), *others = _places(x.shape[1:-1], y.shape[1:-1], window, strides, before)
+    part = scratch("part", y.shape, y.dtype)
+    _load(x, y, first, 0)
+    for _, *place in others:
+        _load(x, part, place, 0)
+        y += part
+
+
+@swappable
+def sum_scatter(dy, dx, window, strides, before, scratch):
+    """Writes the sum of dy over all windows that each pixel is in to `dx`: the transpose of `sum_windows`.
+
+    Args:
+        dy: (N, *O, C).
+        dx: destination (N, *S, C); what it held before is gone.
+        window, strides, before, scratch: as in `max_pool_windows`.
+    """
+    _spread(lambda number: dy, dx, dy.shape[1:-1], window, strides, before, scratch)
+
+
+# ---------------------------------------------------------------- which pixels
+
+
+@lru_cache(maxsize=1024)
+def _places(lengths, positions, window, strides, before):
+    """Returns (number, index of the windows, index of their pixels) for each element of the window, row by row.
+
+    The index of the windows is None where every window has its pixel there. Elements that lie outside the
+    image everywhere are left out.
+    """
+    axes = []
+    for n, o, k, s, p in zip(lengths, positions, window, strides, before, strict=True):
+        reach = []
+        for element in range(k):
+            low, high = _inside(element, n, o, s, p)
+            if low < high:
+                pixels = _steps(low * s + element - p, high - low, s)
+                reach.append((element, slice(low, high), pixels, high - low == o))
+        axes.append(reach)
+    places = []
+    for parts in itertools.product(*axes):
+        number = _count(window, (element for element, *_ in parts))
+        outer = (slice(None), *(windows for _, windows, _, _ in parts))
+        inner = (slice(None), *(pixels for _, _, pixels, _ in parts))
+        places.append((number, None if all(whole for *_, whole in parts) else outer, inner))
+    return tuple(places)
+
+
+@lru_cache(maxsize=1024)
+def _classes(lengths, positions, window, strides, before):
+    """Returns (index of pixels, their lengths, [(number, index of windows, index in the class)]) for classes.
+
+    The pixels of a class are one stride apart. Within it, one element of all windows lies side by side.
+    """
+    axes = []
+    for n, o, k, s, p in zip(lengths, positions, window, strides, before, strict=True):
+        classes = []
+        for rest in range(min(s, n)):
+            members = []
+            for element in range(k):
+                low, high = _inside(element, n, o, s, p)
+                shift, other = divmod(element - p - rest, s)
+                if other == 0 and low < high:
+                    members.append((element, slice(low, high), slice(low + shift, high + shift)))
+            count = (n - 1 - rest) // s + 1
+            classes.append((_steps(rest, count, s), count, members))
+        axes.append(classes)
+    found = []
+    for parts in itertools.product(*axes):
+        members = [
+            (
+                _count(window, (element for element, _, _ in member)),
+                (slice(None), *(windows for _, windows, _ in member)),
+                (slice(None), *(pixels for _, _, pixels in member)),
+            )
+            for member in itertools.product(*(members for _, _, members in parts))
+        ]
+        pixels = (slice(None), *(pixels for pixels, _, _ in parts))
+        found.append((pixels, tuple(count for _, count, _ in parts), members))
+    return tuple(found)
+
+
+def _inside(element, length, positions, stride, before):
+    """Returns the first window whose element lies inside the image, and the one behind the last such."""
+    low = max(0, -((element - before) // stride))
+    return low, min(positions, (length - 1 + before - element) // stride + 1)
+
+
+def _steps(start, count, step):
+    return slice(start, start + (count - 1) * step + 1, step)
+
+
+def _count(window, element):
+    """Returns the number of an element of the window, counted row by row."""
+    number = 0
+    for k, at in zip(window, element, strict=True):
+        number = number * k + at
+    return number
+
+
+def _number_type(window):
+    """Returns the type that holds the number of any element."""
+    return next(name for name in ("uint8", "uint16", "uint32") if math.prod(window) <= 2 ** int(name[4:]))
+
+
+# ---------------------------------------------------------------- to and fro
+
+
+def _load(x, part, place, outside):
+    """Copies one element of each window of `x` to `part`."""
+    outer, inner = place
+    if outer is None:
+        part[...] = x[inner]
+        return
+    part.fill(outside)
+    part[outer] = x[inner]
+
+
+def _spread(share, dx, positions, window, strides, before, scratch):
+    """Writes to each pixel of `dx` the sum of what its windows give it: `share(number)` for each element."""
+    geometry = dx.shape[1:-1], positions, window, strides, before
+    if all(k <= s for k, s in zip(window, strides, strict=True)):  # at most one window for each pixel
+        _clear(dx, positions, window, strides, before)
+        for number, outer, inner in _places(*geometry):
+            given = share(number)
+            dx[inner] = given if outer is None else given[outer]
+        return
+    for pixels, lengths, members in _classes(*geometry):
+        sums = scratch("sums", (len(dx), *lengths, dx.shape[-1]), dx.dtype)
+        sums.fill(0)
+        for number, outer, inner in members:
+            total = sums[inner]
+            total += share(number)[outer]
+        dx[pixels] = sums
+
+
+def _clear(dx, positions, window, strides, before):
+    """Sets to zero the pixels of `dx` that no window reaches, and maybe others."""
+    if window != strides:
+        dx.fill(0)
+        return
+    for axis, (o, s, p) in enumerate(zip(positions, strides, before, strict=True), 1):
+        beyond = o * s - p  # the first pixel that no window reaches
+        if beyond < dx.shape[axis]:
+            dx[(slice(None),) * axis + (slice(beyond, None),)] = 0

@@ -1,0 +1,627 @@
+"""A run that is killed and started again ends with the bits of the run that never was."""
+
+import os
+import random
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import kerasette as k
+from kerasette import backend, callbacks, layers, optimizers, utils
+from kerasette.data import Signature, make_batches
+from kerasette.errors import InvalidType, InvalidValue, LoadError
+from kerasette.saving import packing, resume
+
+ROOT = Path(__file__).resolve().parent.parent
+LONG = bool(os.environ.get("KERASETTE_LONG"))  # make long: all set-ups
+
+
+# ---------------------------------------------------------------- killed with -9
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and kill -9")
+@pytest.mark.parametrize("numbers", [(0, 20), (100, 104)] if LONG else [(4, 5), (10, 11), (15, 16), (101, 102)])
+def test_killed_at_random_steps(numbers):
+    """Random set-ups with dropout, shuffling, ReduceLROnPlateau, EarlyStopping; from 100 on, schedules."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.resume_runs", *map(str, numbers)],
+        cwd=ROOT,
+        env={**os.environ, "KERASETTE_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("differing: nothing") == numbers[1] - numbers[0]
+
+
+# ---------------------------------------------------------------- stopped and taken up in one process
+
+
+class Stopped(Exception):
+    """What stands for a crash."""
+
+
+class StopsAt(callbacks.Callback):
+    """Raises in the given hook of step or epoch `at`."""
+
+    remembers = ()
+
+    def __init__(self, hook, at):
+        super().__init__()
+        self.at = at
+        setattr(self, hook, self._count)
+
+    def _count(self, *_, **__):
+        self.at -= 1
+        if self.at < 0:
+            raise Stopped
+
+
+X = np.random.default_rng(0).normal(size=(60, 5)).astype("float32")
+Y = np.digitize(X[:, 0], [-0.5, 0.5])
+
+
+def model_of(units=8, optimizer=None, metrics=("accuracy",)):
+    chain = [layers.Dense(units, "relu"), layers.Dropout(0.3), layers.Dense(3, "softmax")]
+    model = k.Sequential([k.Input((5,)), *chain])
+    rate = optimizers.Adam(0.02) if optimizer is None else optimizer
+    return model.compile(rate, "sparse_categorical_crossentropy", metrics=list(metrics))
+
+
+def fit(model, epochs=6, x=X, y=Y, **keywords):
+    keywords = {"batch_size": 8, "verbose": 0, **keywords}
+    return model.fit(x, y, epochs=epochs, **keywords).history
+
+
+def same(one, other):
+    return all(
+        a.tobytes() == b.tobytes() for a, b in zip(one.get_weights(), other.get_weights(), strict=True)
+    )
+
+
+def state(model):
+    return [a.tobytes() for a in (*model.get_weights(), *(v for _, v in model.optimizer.state(exact=True)))]
+
+
+def stopped(path, hook="on_train_batch_end", at=20, seed=1, **keywords):
+    """Trains until a callback raises."""
+    utils.set_random_seed(seed)
+    with pytest.raises(Stopped):
+        fit(model_of(), resume=path, callbacks=[StopsAt(hook, at)], **keywords)
+
+
+@pytest.mark.parametrize(
+    ("hook", "at"),
+    [
+        *(
+            ("on_train_batch_begin", 0),
+            ("on_train_batch_end", 20),
+            ("on_epoch_begin", 3),
+            ("on_epoch_end", 2),
+        ),
+        *(("on_epoch_end", 5), ("on_test_begin", 1), ("on_train_end", 0)),
+    ],
+)
+def test_wherever_it_stops(tmp_path, hook, at):
+    utils.set_random_seed(1)
+    whole = model_of()
+    history = fit(whole, validation_split=0.2)
+    stopped(tmp_path / "run.h5", hook, at, validation_split=0.2)
+    utils.set_random_seed(77)
+    model = model_of()
+    assert fit(model, validation_split=0.2, resume=tmp_path / "run.h5") == history
+    assert same(model, whole)
+    assert state(model) == state(whole)
+
+
+def test_a_finished_run_goes_on_with_more_epochs(tmp_path):
+    utils.set_random_seed(1)
+    whole = model_of()
+    history = fit(whole, epochs=9)
+    utils.set_random_seed(1)
+    assert fit(model_of(), epochs=4, resume=tmp_path / "run.h5")["loss"] == history["loss"][:4]
+    steps, model = [], model_of()
+    spy = callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(batch))
+    assert fit(model, epochs=4, resume=tmp_path / "run.h5", callbacks=[spy])["loss"] == history["loss"][:4]
+    assert not steps
+    assert fit(model_of(), epochs=9, resume=tmp_path / "run.h5") == history
+    model = model_of()
+    fit(model, epochs=9, resume=tmp_path / "run.h5")
+    assert same(model, whole)
+
+
+def test_what_stopped_early_stays_stopped(tmp_path):
+    stopping = {"monitor": "loss", "patience": 1, "min_delta": 10.0, "restore_best_weights": True}
+    results = []
+    for _ in range(2):
+        model, callback = model_of(), callbacks.EarlyStopping(**stopping)
+        history = fit(model, epochs=9, resume=tmp_path / "run.h5", callbacks=[callback])
+        results.append(
+            (history, state(model), callback.stopped_epoch, callback.best_epoch, len(history["loss"]))
+        )
+    assert results[0] == results[1]
+    assert results[0][2:] == (1, 0, 2)
+
+
+def test_rates_are_kept_to_the_last_bit(tmp_path):
+    """0.1 * 0.7 * 0.7 is no float32; files of Keras's form would round it."""
+    callback = [callbacks.ReduceLROnPlateau("loss", factor=0.7, patience=0, min_delta=10.0)]
+    model = model_of(optimizer=optimizers.Nadam(0.1))
+    fit(model, epochs=3, resume=tmp_path / "run.h5", callbacks=callback)
+    other = model_of(optimizer=optimizers.Nadam(0.1))
+    fit(other, epochs=3, resume=tmp_path / "run.h5", callbacks=callback)
+    assert other.optimizer.learning_rate == model.optimizer.learning_rate == 0.1 * 0.7 * 0.7
+    product = model.optimizer.u_product
+    assert other.optimizer.u_product == product != float(np.float32(product))
+
+
+def test_sums_of_metrics_within_an_epoch(tmp_path):
+    metrics = ["accuracy", "mae", k.metrics.AUC(multi_label=True, num_labels=3), k.metrics.MeanIoU(3)]
+    y = np.eye(3, dtype="float32")[Y]
+
+    def run(**keywords):
+        utils.set_random_seed(4)
+        fresh = [
+            type(m).from_config(m.get_config()) if isinstance(m, k.metrics.Metric) else m for m in metrics
+        ]
+        model = model_of(metrics=fresh)
+        model.compile("adam", "categorical_crossentropy", metrics=fresh)
+        return fit(model, epochs=2, y=y, **keywords)
+
+    history = run()
+    backup = callbacks.BackupAndRestore(tmp_path, save_freq=1)
+    with pytest.raises(Stopped):
+        run(callbacks=[backup, StopsAt("on_train_batch_begin", 5)])
+    assert run(callbacks=[backup]) == history
+
+
+def test_global_random_numbers_go_on(tmp_path):
+    def numbers():
+        return random.random(), np.random.normal(), np.random.random(), backend.next_seed()
+
+    utils.set_random_seed(3)
+    np.random.normal()  # a second one waits inside
+    fit(model_of(), epochs=2, resume=tmp_path / "run.h5")
+    wanted = numbers()
+    utils.set_random_seed(8)
+    fit(model_of(), epochs=2, resume=tmp_path / "run.h5")
+    assert numbers() == wanted
+
+
+def test_float64(tmp_path):
+    k.config.set_floatx("float64")
+    try:
+        utils.set_random_seed(1)
+        whole = model_of()
+        history = fit(whole, epochs=3)
+        stopped(tmp_path / "run.h5", epochs=3, at=9)
+        model = model_of()
+        assert fit(model, epochs=3, resume=tmp_path / "run.h5") == history
+        assert same(model, whole) and model.get_weights()[0].dtype == "float64"
+    finally:
+        k.config.set_floatx("float32")
+
+
+# ---------------------------------------------------------------- BackupAndRestore
+
+
+def test_the_backup_is_removed_at_the_end_and_only_there(tmp_path):
+    folder = tmp_path / "backup"
+    with pytest.raises(Stopped):
+        fit(model_of(), callbacks=[callbacks.BackupAndRestore(folder), StopsAt("on_epoch_end", 3)])
+    assert os.listdir(folder) == ["run.h5"]
+    fit(model_of(), epochs=9, callbacks=[callbacks.BackupAndRestore(folder)])
+    assert not folder.exists()
+    fit(model_of(), callbacks=[callbacks.BackupAndRestore(folder, delete_checkpoint=False)])
+    assert os.listdir(folder) == ["run.h5"]
+    (folder / "mine").write_text("")
+    fit(model_of(), callbacks=[callbacks.BackupAndRestore(folder)])
+    assert os.listdir(folder) == ["mine"]
+
+
+def test_the_state_before_is_used_where_the_last_is_damaged(tmp_path):
+    utils.set_random_seed(1)
+    history = fit(model_of())
+    utils.set_random_seed(1)
+    backup = callbacks.BackupAndRestore(tmp_path, double_checkpoint=True)
+    with pytest.raises(Stopped):
+        fit(model_of(), callbacks=[backup, StopsAt("on_epoch_begin", 4)])
+    assert sorted(os.listdir(tmp_path)) == ["run.h5", "run.h5.previous"]
+    (tmp_path / "run.h5").write_bytes((tmp_path / "run.h5").read_bytes()[:-100])
+    with pytest.warns(UserWarning, match="state before it is used"):
+        assert fit(model_of(), callbacks=[backup]) == history
+
+
+@pytest.mark.parametrize("save_freq", [0, -1, False, 1.5, "batch", None])
+def test_wrong_frequencies(save_freq):
+    with pytest.raises(InvalidValue, match="save_freq"):
+        callbacks.BackupAndRestore("folder", save_freq)
+
+
+def test_wrong_arguments(tmp_path):
+    with pytest.raises(InvalidValue, match="backup_dir is empty"):
+        callbacks.BackupAndRestore("")
+    with pytest.raises(InvalidValue, match="give one of them"):
+        fit(model_of(), resume=tmp_path / "a.h5", callbacks=[callbacks.BackupAndRestore(tmp_path)])
+    with pytest.raises(InvalidType, match="a path is wanted"):
+        fit(model_of(), resume=5.5)
+    with pytest.raises(InvalidValue, match="fit isn't running"):
+        model_of().save_run(tmp_path / "a.h5")
+
+
+# ---------------------------------------------------------------- callbacks of one's own
+
+
+class Counts(callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(batch)
+
+
+def test_callbacks_that_don_t_say_what_they_remember_are_named(tmp_path):
+    with pytest.warns(UserWarning, match=r"Counts changes seen.*remembers = ") as caught:
+        fit(model_of(), resume=tmp_path / "a.h5", callbacks=[Counts()])
+    assert len(caught) == 1
+
+    class Quiet(Counts):
+        remembers = ()
+
+    class Full(Counts):
+        remembers = ("seen",)
+
+    class Own(Counts):
+        def get_state(self):
+            return {"count": len(self.seen)}
+
+        def set_state(self, state):
+            self.seen = [None] * state["count"]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(model_of(), epochs=2, resume=tmp_path / "b.h5", callbacks=[Quiet(), Full(), Own()])
+        quiet, full, own = Quiet(), Full(), Own()
+        fit(model_of(), epochs=3, resume=tmp_path / "b.h5", callbacks=[quiet, full, own])
+    assert (len(quiet.seen), len(full.seen), len(own.seen)) == (8, 24, 24)
+
+
+def test_what_can_t_be_saved_is_named_before_training(tmp_path):
+    class Holds(callbacks.Callback):
+        remembers = ("things",)
+        things = {"a": [1, {2, 3}]}
+
+    with pytest.raises(InvalidType, match=r"callbacks/0/1/things/a/1: a set"):
+        fit(model_of(), resume=tmp_path / "a.h5", callbacks=[Holds()])
+
+
+def test_other_callbacks_are_named(tmp_path):
+    fit(
+        model_of(),
+        epochs=1,
+        resume=tmp_path / "a.h5",
+        callbacks=[callbacks.EarlyStopping("loss", patience=9)],
+    )
+    with pytest.warns(UserWarning, match="EarlyStopping gone, ReduceLROnPlateau new"):
+        fit(model_of(), epochs=2, resume=tmp_path / "a.h5", callbacks=[callbacks.ReduceLROnPlateau("loss")])
+
+
+def test_a_log_that_lost_lines_begins_anew(tmp_path):
+    log = tmp_path / "log.csv"
+    fit(model_of(), epochs=3, resume=tmp_path / "a.h5", callbacks=[callbacks.CSVLogger(log)])
+    log.write_text("epoch\n")
+    with pytest.warns(UserWarning, match="lacks lines"):
+        fit(model_of(), epochs=4, resume=tmp_path / "a.h5", callbacks=[callbacks.CSVLogger(log)])
+    assert [line.split(",")[0] for line in log.read_text().splitlines()] == ["epoch", "3"]
+
+
+def test_an_appended_log(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("epoch,accuracy,loss\n0,0.5,1.0\n")
+    kept = log.read_text()
+    logger = callbacks.CSVLogger(log, append=True)
+    utils.set_random_seed(1)
+    fit(model_of(), epochs=4, callbacks=[logger])
+    whole = log.read_text()
+    log.write_text(kept)
+    stopped_at = [logger, StopsAt("on_epoch_end", 2)]
+    utils.set_random_seed(1)
+    with pytest.raises(Stopped):
+        fit(model_of(), epochs=4, resume=tmp_path / "a.h5", callbacks=stopped_at)
+    assert len(log.read_text().splitlines()) == 5  # the line of an epoch that is trained again
+    fit(model_of(), epochs=4, resume=tmp_path / "a.h5", callbacks=[logger])
+    assert log.read_text() == whole
+
+
+# ---------------------------------------------------------------- data
+
+
+class Sequence:
+    def __init__(self, noise=0.0):
+        self.noise = noise
+
+    def __len__(self):
+        return 7
+
+    def __getitem__(self, index):
+        rows = slice(index * 8, index * 8 + 8)
+        return X[rows] + self.noise * np.random.normal(), Y[rows]
+
+
+def test_generators_are_refused_before_training(tmp_path):
+    def generator():
+        while True:
+            yield X, Y
+
+    model = model_of()
+    before = state(model)
+    with pytest.raises(InvalidType, match=r"generator can't be resumed.*get_state"):
+        model.fit(generator(), steps_per_epoch=3, epochs=2, verbose=0, resume=tmp_path / "a.h5")
+    with pytest.raises(InvalidType, match="validation_data: a run on a generator"):
+        fit(model, resume=tmp_path / "a.h5", validation_data=generator(), validation_steps=2)
+    assert state(model) == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_iterator_with_a_state_goes_on(tmp_path):
+    class Endless:
+        def __init__(self):
+            self.rng = np.random.default_rng(5)
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            rows = self.rng.integers(0, 60, 8)
+            return X[rows], Y[rows]
+
+        def get_state(self):
+            return self.rng.bit_generator.state
+
+        def set_state(self, state):
+            self.rng.bit_generator.state = state
+
+    def run(**keywords):
+        utils.set_random_seed(2)
+        model = model_of()
+        model.fit(Endless(), steps_per_epoch=4, epochs=5, verbose=0, **keywords)
+        return model
+
+    whole = run()
+    backup = callbacks.BackupAndRestore(tmp_path, save_freq=3)
+    with pytest.raises(Stopped):
+        run(callbacks=[backup, StopsAt("on_train_batch_end", 13)])
+    assert same(run(callbacks=[backup]), whole)
+
+
+@pytest.mark.parametrize("kind", ["hooks", "iterable"])
+def test_data_that_may_change_is_named(tmp_path, kind):
+    class Hooked(Sequence):
+        def on_epoch_end(self):
+            """May do anything."""
+
+    class Iterable:
+        def __iter__(self):
+            return iter([(X, Y)] * 3)
+
+    data = Hooked() if kind == "hooks" else Iterable()
+    with pytest.warns(UserWarning, match="exact only if the"):
+        model_of().fit(data, epochs=2, verbose=0, resume=tmp_path / "a.h5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model_of().fit(Sequence(), epochs=2, verbose=0, resume=tmp_path / "b.h5")
+
+
+SIGNATURE = Signature(["x"], [(5,)], ["float32"], ["y"], [(3,)], [None])
+
+
+@pytest.mark.parametrize("shuffle", [False, True, "batch"])
+@pytest.mark.parametrize("size", [1, 7, 60, 100])
+@pytest.mark.parametrize("steps", [None, 1, 3])
+@pytest.mark.parametrize("source", ["array", "cast", "file", "sequence"])
+def test_batches_go_on_where_they_were(tmp_path, source, shuffle, size, steps):
+    """Whatever the data: another object with the state gives the batches that this one would have given."""
+    if steps is not None and steps > -(-60 // size):
+        pytest.skip("fewer batches than steps")
+
+    def batches():
+        x = X.astype("float64") if source == "cast" else X
+        if source == "sequence":
+            return make_batches(Sequence(0.1), signature=SIGNATURE, shuffle=bool(shuffle), steps=steps)
+        if source == "file":
+            x = opened["x"]
+        return make_batches(x, Y, signature=SIGNATURE, batch_size=size, shuffle=shuffle, steps=steps)
+
+    def taken(given):
+        return [(xs[0].tobytes(), ys[0].tobytes()) for xs, ys, _ in given]
+
+    with h5py.File(tmp_path / "x.h5", "w") as opened:
+        opened["x"] = X
+        np.random.seed(0)
+        whole = batches()
+        wanted = [taken(whole.epoch(seed)) for seed in range(4)]
+        for epoch, done in ((0, 0), (0, 1), (1, len(wanted[0]) - 1), (2, len(wanted[0])), (3, 1)):
+            np.random.seed(0)
+            before = batches()
+            for seed in range(epoch):
+                taken(before.epoch(seed))
+            running = before.epoch(epoch)
+            for _ in range(done):
+                next(running)
+            after, saved, numbers = batches(), before.state(), np.random.get_state()
+            np.random.seed(9)
+            after.restore(saved, done)
+            np.random.set_state(numbers)
+            assert taken(after.epoch(epoch, done)) == wanted[epoch][done:]
+            for seed in range(epoch + 1, 4):
+                assert taken(after.epoch(seed)) == wanted[seed]
+
+
+# ---------------------------------------------------------------- files that don't fit
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """The path of the state of a run of two epochs."""
+    fit(model_of(), epochs=2, resume=tmp_path / "run.h5")
+    return tmp_path / "run.h5"
+
+
+def refused(path, match, model=None, **keywords):
+    """Checks that fit raises a LoadError and changes nothing."""
+    model = model or model_of()
+    before, file, seeds = state(model), path.read_bytes(), repr(backend.random_state())
+    with pytest.raises(LoadError, match=match) as caught:
+        fit(model, epochs=4, **{"resume": path, **keywords})
+    assert len(str(caught.value)) <= 420
+    assert state(model) == before and repr(backend.random_state()) == seeds
+    assert path.read_bytes() == file
+    assert fit(model, epochs=1)["loss"]
+
+
+def test_other_models_optimizers_and_data_are_refused(saved):
+    refused(saved, r"dense_?\d*/kernel: float32 \(5, 8\) / float32 \(5, 9\)", model_of(9))
+    refused(saved, "with Adam; this model has SGD", model_of(optimizer="sgd"))
+    refused(saved, "another run", model_of(optimizer=optimizers.Adam(amsgrad=True)))
+    refused(saved, r"rows of the data: \[60\] / \[50\]", x=X[:50], y=Y[:50])
+    refused(saved, r"batch_size of the data: \[8\] / \[9\]", batch_size=9)
+    refused(saved, "rows of the data", validation_split=0.2)
+    refused(saved, "Delete the file", steps_per_epoch=2)
+
+
+def test_damaged_files_are_refused(saved):
+    whole = saved.read_bytes()
+    rng = np.random.default_rng(0)
+    for end in rng.integers(0, len(whole), 20):
+        saved.write_bytes(whole[:end])
+        refused(saved, "run.h5")
+    wanted = model_of()
+    saved.write_bytes(whole)
+    fit(wanted, epochs=2, resume=saved)
+    found = 0
+    for place in rng.integers(0, len(whole), 60):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << int(rng.integers(8))
+        saved.write_bytes(changed)
+        model = model_of()
+        before = state(model)
+        try:
+            fit(model, epochs=2, resume=saved)
+            assert state(model) == state(wanted)  # nothing is stored in that byte
+        except LoadError:
+            found += 1
+            assert state(model) == before
+    assert found > 15
+    saved.write_bytes(b"")
+    refused(saved, "is empty")
+
+
+def test_other_files_are_refused(saved, tmp_path):
+    model = model_of()
+    model.save_weights(tmp_path / "w.weights.h5")
+    refused(tmp_path / "w.weights.h5", "isn't the state of a run")
+    text, arrays = packing.pack({"format": 99})
+    resume.hdf5.write(str(saved), {"state": np.frombuffer(text.encode(), "uint8"), **arrays})
+    refused(saved, "has the format 99")
+    for wrong in ({"format": 1}, {"format": 1, "optimizer": "Adam"}, [1, 2], 5):
+        text, arrays = packing.pack(wrong)
+        resume.hdf5.write(str(saved), {"state": np.frombuffer(text.encode(), "uint8"), **arrays})
+        refused(saved, "run.h5")
+
+
+# ---------------------------------------------------------------- plain values
+
+
+def test_packed_values_come_back_bit_by_bit():
+    value = {
+        "numbers": [
+            0,
+            -1,
+            2**200,
+            0.1,
+            -0.0,
+            1e-320,
+            float("inf"),
+            -float("inf"),
+            True,
+            None,
+            "text \u20ac \0",
+        ],
+        "floats": [float(one) for one in np.random.default_rng(0).normal(size=100)] + [float("nan")],
+        "empty": [[], {}, (), ""],
+        "nested": {"a": ({"b": [(1, 2)]},), "c/d": 1, "": 2, ".": np.ones(2)},
+        "keys": {1: "a", (2, 3): "b", None: "c"},
+        "arrays": [np.arange(6, dtype=kind).reshape(2, 3) for kind in ("u1", "i8", "f2", "f4", "f8")],
+        "odd": [np.array(3.5), np.zeros((0, 4)), np.array([True, False]), np.arange(4)[::2]],
+        "scalars": [np.float32(0.1), np.int64(7), np.bool_(True), np.float64("nan")],
+        "a": {"b": np.ones(1)},
+        "a/b": np.zeros(1),
+    }
+    text, arrays = packing.pack(value)
+    back = packing.unpack(text.encode(), arrays)
+
+    def check(one, other):
+        assert type(one) is type(other)
+        if isinstance(one, dict):
+            assert list(one) == list(other)
+            one, other = list(one.values()), list(other.values())
+        if isinstance(one, (list, tuple)):
+            assert len(one) == len(other)
+            for pair in zip(one, other, strict=True):
+                check(*pair)
+        elif isinstance(one, (np.ndarray, np.generic)):
+            assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+        else:
+            assert repr(one) == repr(other)
+
+    check(value, back)
+
+
+def deep():
+    value = []
+    for _ in range(60):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", [{1, 2}, b"bytes", object(), 1j, np.array(["a"]), np.zeros(2, "c8"), deep()]
+)
+def test_what_can_t_be_packed(value):
+    with pytest.raises(InvalidType, match="can't hold here"):
+        packing.pack({"here": value})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            b"",
+            b"[]",
+            b"\xff",
+            b"{" * 300,
+            b'{"x": NaN}',
+            b'{"array": "no"}',
+            b'{"a": 1, "b": 2}',
+            b'{"floats": 1}',
+        ),
+        *(
+            b'{"dict": 5}',
+            b'{"tuple": 3}',
+            b'{"pairs": [1]}',
+            b'{"float": "abc"}',
+            b'{"dict": {"a": 1, "a": 2}}',
+        ),
+    ],
+)
+def test_texts_of_others(text):
+    with pytest.raises(LoadError):
+        packing.unpack(text, {})
