@@ -6,7 +6,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 CHECK_PYTHON := import sys; sys.version_info >= (3, 11) or sys.exit('kerasette needs Python 3.11 or newer, but \
 $(PYTHON) is %s. Name another: make demo PYTHON=python3.12' % sys.version.split()[0])
 
-.PHONY: help demo test lint examples bench bugs wheel format clean
+.PHONY: help demo test lint examples bench bugs long mutations wheel format clean
 
 help:
 	@echo "make demo      train on Iris and MNIST, save, load, show the figures"
@@ -15,6 +15,8 @@ help:
 	@echo "make examples  each example in a short form"
 	@echo "make bench     timings against Keras, PyTorch, JAX and scikit-learn"
 	@echo "make bugs      plants numerical bugs one at a time; the tests must catch each"
+	@echo "make long      thousands of kills and all random runs that are resumed: some minutes"
+	@echo "make mutations 20,000 good files damaged at random: some minutes"
 	@echo "make wheel     the wheel, tried alone in an empty environment"
 
 $(VENV)/.base: pyproject.toml
@@ -53,6 +55,12 @@ bench: $(VENV)/.bench
 
 bugs: $(VENV)/.test
 	$(PY) tools/plant_bugs.py
+
+long: $(VENV)/.test
+	KERASETTE_LONG=1 $(PY) -m pytest tests/test_resume.py tests/test_crash_safety.py
+
+mutations: $(VENV)/.test
+	KERASETTE_MUTATIONS=20000 $(PY) -m pytest tests/test_mutations.py -s
 
 wheel: $(VENV)/.test
 	$(PY) tools/try_wheel.py

@@ -13,7 +13,7 @@ from kerasette.errors import hint, type_error, unknown, unknown_argument, value_
 _KINDS: dict[str, dict[str, object]] = {}
 _CUSTOM: dict[str, object] = {}  # "package>name" -> class or function of the user's
 _counts: dict[str, int] = {}  # how many automatic names began with each base
-_KERAS = ("keras", "tf_keras", "tensorflow", "kerasette", "builtins")  # whose modules' names are ours too
+KERAS = ("keras", "tf_keras", "tensorflow", "kerasette", "builtins")  # whose modules' names are ours too
 _MODULES = {
     "layer": "keras.layers",
     "model": "keras",
@@ -317,7 +317,7 @@ def _class_of(config, kind, known):
         raise value_error(f"The module and the registered name of '{name}' must be texts.")
     if registered in known:
         return known[registered]
-    foreign = ">" in (registered or "") or (module or "keras").partition(".")[0] not in _KERAS
+    foreign = ">" in (registered or "") or (module or "keras").partition(".")[0] not in KERAS
     if foreign and name not in known:
         raise value_error(
             f"Unknown {kind} '{name}' (of '{registered if '>' in (registered or '') else module}').",

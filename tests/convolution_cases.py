@@ -1,5 +1,7 @@
 """The lines of the convolution layers: layer_cases.py holds them with the others."""
 
+import numpy as np
+
 from kerasette import layers as L  # noqa: N812
 from tests.layer_harness import LayerCase
 
@@ -98,3 +100,26 @@ CONVOLUTION_VARIATIONS = {
         for rank, layer in enumerate((L.SeparableConv1D, L.SeparableConv2D), 1)
     },
 }
+
+
+# ---------------------------------------------------------------- for the tests of their own
+
+CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D")
+TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
+DEPTHWISE_NAMES = ("DepthwiseConv1D", "DepthwiseConv2D")
+SEPARABLE = ("SeparableConv1D", "SeparableConv2D")
+EVERY = (*CONVOLUTIONS, *TRANSPOSED, *DEPTHWISE_NAMES, *SEPARABLE)
+SAMPLE = {1: (7,), 2: (7, 6), 3: (4, 5, 4)}
+
+
+def rank_of(name):
+    return int(name[name.index("D") - 1]) if "Depth" not in name else int(name[-2])
+
+
+def make(name, kernel_size=3, filters=4, **arguments):
+    first = {} if name in DEPTHWISE_NAMES else {"filters": filters}
+    return getattr(L, name)(**first, kernel_size=kernel_size, **arguments)
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")

@@ -6,6 +6,7 @@ from tests.augmentation_cases import AUGMENTATION_CASES, AUGMENTATION_VARIATIONS
 from tests.convolution_cases import CONVOLUTION_CASES, CONVOLUTION_VARIATIONS
 from tests.layer_harness import LayerCase
 from tests.pooling_cases import POOLING_CASES, POOLING_VARIATIONS
+from tests.recurrent_cases import RECURRENT_CASES, RECURRENT_VARIATIONS
 
 HALF = {"rate": 0.5, "seed": 1}
 
@@ -14,6 +15,7 @@ LAYER_CASES = [
     *AUGMENTATION_CASES,
     *CONVOLUTION_CASES,
     *POOLING_CASES,
+    *RECURRENT_CASES,
     LayerCase(L.Dense, {"output_size": 4, "activation": "tanh"}, shapes=[(3,)]),
     LayerCase(L.Dense, {"output_size": 2, "use_bias": False, "activation": "softmax"}, shapes=[(2, 3)]),
     LayerCase(L.Activation, {"activation": "gelu"}, shapes=[(4,)]),
@@ -121,6 +123,7 @@ VARIATIONS = {
     **AUGMENTATION_VARIATIONS,
     **CONVOLUTION_VARIATIONS,
     **POOLING_VARIATIONS,
+    **RECURRENT_VARIATIONS,
     L.Dense: (
         {"output_size": 2},
         [(3,)],

@@ -217,7 +217,7 @@ def fingerprint(cls, arguments, shapes, whole=None):
     layer = cls(**arguments)
     case = LayerCase(cls, arguments, shapes=shapes, whole=whole)
     xs = case.inputs()
-    marks = [layer(*xs), *layer.get_weights()]
+    marks = [joined(layer(*xs)), *layer.get_weights()]
     for parameter in layer.parameters:
         if parameter.trainable:
             parameter.assign(np.linspace(-2, 2, parameter.size).reshape(parameter.shape))
@@ -225,12 +225,17 @@ def fingerprint(cls, arguments, shapes, whole=None):
             marks.append(parameter.regularizer(parameter.value))
         if parameter.constraint is not None:
             marks.append(parameter.constraint(parameter.value))
-    marks.append(layer(*xs, training=True))
-    marks.append(layer(*xs, training=True) * 1.0)
+    marks.append(joined(layer(*xs, training=True)))
+    marks.append(joined(layer(*xs, training=True)) * 1.0)
     marks.extend(layer.get_weights())
     if layer.activity is not None:
         marks.append(layer.activity(marks[0]))
     return [np.array(mark) for mark in marks]
+
+
+def joined(result):
+    """Returns a layer's output; several as one long vector."""
+    return np.concatenate([part.ravel() for part in result]) if isinstance(result, tuple) else result
 
 
 def same(first, second):

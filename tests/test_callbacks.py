@@ -452,7 +452,7 @@ def test_a_scheduled_rate_is_not_overwritten():
     "name",
     [
         *("CSVLogger", "Callback", "EarlyStopping", "History", "LambdaCallback", "LearningRateScheduler"),
-        *("ModelCheckpoint", "ReduceLROnPlateau", "TerminateOnNaN"),
+        *("BackupAndRestore", "ModelCheckpoint", "ReduceLROnPlateau", "TerminateOnNaN"),
     ],
 )
 def test_constructors_are_those_of_keras(name):

@@ -16,7 +16,7 @@ ONE = {"functions", "initializers", "regularizers", "constraints", "activations"
 BESIDE = {"losses", "metrics", "optimizers", "callbacks", "data"}  # they know neither layers nor models
 UP_TO_MODELS = ZERO | ONE | BESIDE | {"ops", "layers", "engine", "models"}
 HELPERS = {"utils", "datasets", "config", "preprocessing"}  # for users; nothing below level 5 needs them
-LEVEL_FIVE = {"saving", "plotting", "testing"}
+LEVEL_FIVE = {"saving", "plotting", "testing", "commands"}
 
 # Room (the first name under kerasette) -> the rooms it may import; its own is always allowed.
 MAY_IMPORT = {

@@ -16,6 +16,7 @@ from tests.attention_cases import ATTENTION_WITHOUT_EFFECT
 from tests.augmentation_cases import WITHOUT_EFFECT
 from tests.layer_cases import LAYER_CASES, VARIATIONS
 from tests.layer_harness import LayerCase, Run, distance, upstream
+from tests.recurrent_cases import RECURRENT_WITHOUT_EFFECT
 
 each_case = pytest.mark.parametrize("case", LAYER_CASES, ids=repr)
 each_layer = pytest.mark.parametrize("cls", VARIATIONS, ids=lambda cls: cls.__name__)
@@ -184,7 +185,7 @@ def test_every_argument_changes_something(cls):
         except KerasetteError as problem:
             assert name in str(problem) or "sparse" in str(problem)
         else:
-            idle = WITHOUT_EFFECT | ATTENTION_WITHOUT_EFFECT
+            idle = WITHOUT_EFFECT | ATTENTION_WITHOUT_EFFECT | RECURRENT_WITHOUT_EFFECT
             assert not harness.same(before, after) or (cls, name) in idle, name
 
 

@@ -73,7 +73,17 @@ def several():
     return model, {"a": X, "b": -X}, [Y, (X[:, :1] > 0).astype("float32")]
 
 
-MODELS = [chain, without_input, several]
+def recurrent():
+    """Masks, a layer that holds others, dropout between steps."""
+    steps = k.Input((7,), dtype="int32")
+    h = layers.Embedding(9, 4, mask_zero=True)(steps)
+    h = layers.Bidirectional(layers.LSTM(3, dropout=0.2, recurrent_dropout=0.1))(h)
+    model = k.Model(steps, layers.Dense(3, "softmax")(h))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model, np.random.default_rng(3).integers(0, 9, (50, 7)), Y
+
+
+MODELS = [chain, without_input, several, recurrent]
 
 
 def fit(model, x, y, epochs=2):

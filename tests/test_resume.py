@@ -25,7 +25,9 @@ LONG = bool(os.environ.get("KERASETTE_LONG"))  # make long: all set-ups
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and kill -9")
-@pytest.mark.parametrize("numbers", [(0, 20), (100, 104)] if LONG else [(4, 5), (10, 11), (15, 16), (101, 102)])
+@pytest.mark.parametrize(
+    "numbers", [(0, 20), (100, 104)] if LONG else [(4, 5), (10, 11), (15, 16), (101, 102)]
+)
 def test_killed_at_random_steps(numbers):
     """Random set-ups with dropout, shuffling, ReduceLROnPlateau, EarlyStopping; from 100 on, schedules."""
     done = subprocess.run(
@@ -207,6 +209,50 @@ def test_float64(tmp_path):
         assert same(model, whole) and model.get_weights()[0].dtype == "float64"
     finally:
         k.config.set_floatx("float32")
+
+
+def test_stateful_layers(tmp_path):
+    """What they remember of the last batch comes back, also where another layer holds them."""
+    x = np.random.default_rng(1).normal(size=(60, 4, 5)).astype("float32")
+
+    def run(**keywords):
+        utils.set_random_seed(6)
+        source = k.Input((4, 5), 6)
+        h = layers.Bidirectional(layers.GRU(3, stateful=True, return_sequences=True))(source)
+        model = k.Model(source, layers.Dense(3, "softmax")(layers.LSTM(4, stateful=True, dropout=0.2)(h)))
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return fit(model, 3, x, batch_size=6, shuffle=False, **keywords), model
+
+    history, whole = run()
+    backup = callbacks.BackupAndRestore(tmp_path, save_freq=7)
+    with pytest.raises(Stopped):
+        run(callbacks=[backup, StopsAt("on_train_batch_end", 16)])
+    again, model = run(callbacks=[backup])
+    assert again == history
+    assert state(model) == state(whole)
+    assert all(
+        np.array_equal(a, b) for a, b in zip(*(m.layers[2].states for m in (whole, model)), strict=True)
+    )
+
+
+def test_on_a_device(tmp_path, standin):
+    """On the stand-in for CuPy: metrics' sums, slots and weights go back there."""
+    y = np.eye(3, dtype="float32")[Y]
+
+    def run(**keywords):
+        utils.set_random_seed(1)
+        model = model_of(metrics=["accuracy", k.metrics.AUC(name="area")])
+        model.compile("nadam", "categorical_crossentropy", metrics=["accuracy", k.metrics.AUC(name="area")])
+        return fit(model, 3, y=y, **keywords), model
+
+    history, whole = run()
+    backup = callbacks.BackupAndRestore(tmp_path, save_freq=1)
+    with pytest.raises(Stopped):
+        run(callbacks=[backup, StopsAt("on_train_batch_begin", 11)])
+    again, model = run(callbacks=[backup])
+    assert again == history
+    assert same(model, whole)
+    assert isinstance(model.weights[0].value, standin.ndarray)
 
 
 # ---------------------------------------------------------------- BackupAndRestore

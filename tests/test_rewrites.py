@@ -146,7 +146,11 @@ def test_a_relu_behind_the_maxima_changes_no_bit(monkeypatch, own, padding):
 
     def trained():
         utils.set_random_seed(4)
-        relu = [layers.Conv2D(4, 3, activation="relu")] if own else [layers.Conv2D(4, 3), layers.Activation("relu")]
+        relu = (
+            [layers.Conv2D(4, 3, activation="relu")]
+            if own
+            else [layers.Conv2D(4, 3), layers.Activation("relu")]
+        )
         body = [*relu, layers.MaxPooling2D(2, padding=padding), layers.Flatten(), layers.Dense(2)]
         model = k.Sequential([k.Input((9, 9, 1)), *body]).compile("mse", optimizers.SGD(0.1))
         rng = np.random.default_rng(1)

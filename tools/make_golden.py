@@ -2,7 +2,7 @@
 
     python tools/make_golden.py --python ENV/bin/python --path DIRECTORY_WITH_KERAS --out tests/golden
 
-Runs itself (`--worker`) with the Python of a side environment that has some Keras, so nothing here
+Each version becomes one archive, VERSION.tar.xz. Runs itself (`--worker`) with the Python of a side environment that has some Keras, so nothing here
 imports kerasette. With `--path` a directory of its own holds Keras (`pip install --target`), so that many
 versions share one environment. For Keras 3 the backend is KERAS_BACKEND, by default jax.
 """
@@ -11,10 +11,12 @@ import argparse
 import os
 import subprocess
 import sys
+import tarfile
+import tempfile
 import warnings
 from pathlib import Path
 
-LARGEST = 100_000  # bytes of a file
+LARGEST = 100_000  # bytes of a file, and of an archive
 ROWS = 16
 
 
@@ -53,7 +55,7 @@ def operators(k):
 
 def activations(k):
     layers = k.layers
-    slope = {"negative_slope": 0.2} if k.__version__ >= "3" else {"alpha": 0.2}
+    slope = {"negative_slope": 0.2} if hasattr(k, "ops") else {"alpha": 0.2}  # Keras 3 or 2
     stack = [layers.LeakyReLU(**slope), layers.Dense(4), layers.PReLU(), layers.Dense(4, activation="elu")]
     more = [layers.ReLU(max_value=4.0), layers.Dense(4, activation="swish"), layers.Softmax()]
     return k.Sequential([k.Input((4,)), layers.Dense(4), *stack, *more])
@@ -126,43 +128,67 @@ SHORT = ("mlp", "functional", "lstm")  # those that Keras 3 also writes as .h5
 def worker(out):
     import numpy as np
 
-    keras = _keras()
-    folder = Path(out) / f"{'keras' if keras.__version__ >= '3' else 'tf_keras'}-{keras.__version__}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for make in MODELS:
-        name, rng = make.__name__, np.random.default_rng(3)
-        try:
-            model = make(keras)
-            x, y = _data(model, rng)
-            _compile(keras, model, name)
-            model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
-            before = _listed(model.predict(x, verbose=0))
-            _save(keras, model, folder, name)
-            for path in folder.glob(f"{name}.*"):
-                if path.stat().st_size > LARGEST:
+    keras, version = _keras()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for make in MODELS:
+            try:
+                arrays = _model_files(keras, make, folder)
+            except Exception as problem:  # what one version can't do is no golden file
+                for path in folder.glob(f"{make.__name__}.*"):
                     path.unlink()
-            model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
-            after = _listed(model.predict(x, verbose=0))
-        except Exception as problem:  # what one version can't do is no golden file
-            print(f"{folder.name}: {name}: {type(problem).__name__}: {str(problem)[:200]}")
-            continue
-        arrays = {"x": x, "y": y, "before": before, "after": after}
-        flat = {f"{key}{n}": a for key, group in arrays.items() for n, a in enumerate(_listed(group))}
-        np.savez_compressed(folder / f"{name}.npz", **flat)
-    print(folder, sorted({path.suffix for path in folder.iterdir()}))
+                text = " ".join(str(problem).split())
+                print(f"{version}: {make.__name__}: {type(problem).__name__}: {text[:150]}")
+                continue
+            np.savez_compressed(folder / f"{make.__name__}.npz", **arrays)
+        target = Path(out) / f"{version}.tar.xz"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _pack(folder, target)
+    print(target, target.stat().st_size, "bytes")
+
+
+def _pack(folder, target):
+    with tarfile.open(target, "w:xz", preset=9) as archive:
+        for path in sorted(folder.iterdir()):
+            if path.stat().st_size <= LARGEST:
+                archive.add(path, path.name, filter=_plain)
+
+
+def _plain(info):
+    info.mtime = info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    return info
+
+
+def _model_files(keras, make, folder):
+    """Saves one trained model in every format; returns its data, and predictions before and after more steps."""
+    import numpy as np
+
+    name, rng = make.__name__, np.random.default_rng(3)
+    model = make(keras)
+    x, y = _data(model, rng)
+    _compile(keras, model, name)
+    model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    before = _listed(model.predict(x, verbose=0))
+    _save(keras, model, folder, name)
+    model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    after = _listed(model.predict(x, verbose=0))
+    groups = {"x": x, "y": y, "before": before, "after": after}
+    return {f"{key}{n}": array for key, group in groups.items() for n, array in enumerate(_listed(group))}
 
 
 def _keras():
+    """Returns Keras, and what this version of it is called."""
     try:
         import keras
 
         if keras.__version__ >= "3":
-            return keras
+            return keras, f"keras-{keras.__version__}"
     except ImportError:
         pass
-    from tensorflow import keras
+    import tensorflow
 
-    return keras
+    return tensorflow.keras, f"tf_keras-{tensorflow.__version__}"
 
 
 def _listed(value):
@@ -195,10 +221,13 @@ def _compile(keras, model, name):
 
 
 def _save(keras, model, folder, name):
-    new = keras.__version__ >= "3"
+    new = hasattr(keras, "ops")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.save(folder / f"{name}.keras")
+        if new:
+            model.save(folder / f"{name}.keras")
+        else:
+            model.save(str(folder / f"{name}.keras"), save_format="keras")
         if not new or name in SHORT:
             model.save(str(folder / f"{name}.h5"))
         if name in ("functional", "lstm"):

@@ -7,7 +7,6 @@ from kerasette import registry
 from kerasette.saving import config, hdf5, legacy_config, zips
 from kerasette.saving.faults import load_error
 from kerasette.saving.inspection import SIGNATURE, beginning, look
-from kerasette.saving.layers_missing import missing
 from kerasette.saving.layout import OPTIMIZER, OWN_GROUP
 
 WRAPPED = ("layer", "forward_layer", "backward_layer", "cell")  # settings that are layers themselves
@@ -129,7 +128,9 @@ class Layer:
     def supported(self) -> bool:
         """Tells whether kerasette knows the class by itself."""
         kind = "operation" if self.is_operation else "layer"
-        return registry.is_known(kind, self.cls) and not missing({**self.entry, "config": {}})
+        registered = str(self.entry.get("registered_name") or "")
+        ours = (self.module or "keras").partition(".")[0] in registry.KERAS and ">" not in registered
+        return ours and registry.is_known(kind, self.cls)
 
 
 def layers(entry: dict) -> list[Layer]:

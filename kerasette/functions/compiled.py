@@ -12,6 +12,9 @@ __all__ = [
     "adam_step",
     "add_bias",
     "col2im",
+    "depthwise_gradient",
+    "depthwise_scatter",
+    "depthwise_windows",
     "im2col",
     "max_pool_scatter",
     "max_pool_windows",
@@ -31,7 +34,9 @@ jit = numba.njit(nogil=True, cache=True, error_model="numpy")
 def _suits(*arrays) -> bool:
     """Tells whether the arrays are contiguous and of one float type that the loops know."""
     dtype = arrays[0].dtype
-    return dtype in (np.float32, np.float64) and all(a.dtype == dtype and a.flags.c_contiguous for a in arrays)
+    return dtype in (np.float32, np.float64) and all(
+        a.dtype == dtype and a.flags.c_contiguous for a in arrays
+    )
 
 
 # ---------------------------------------------------------------- windows of images as rows
@@ -131,36 +136,32 @@ def max_pool_windows(x, y, window, strides, before, scratch, keep=True):
     if len(window) > 2 or not _suits(x, y) or np.prod(window) > 255:
         return NotImplemented
     winners = scratch("winners", y.shape, np.uint8)
-    x, y, places = (x, y, winners) if len(window) == 2 else (x[:, None], y[:, None], winners[:, None])
-    _max_pool(x, y, places, *_two(window, strides, (1,) * len(window), before))
+    _pool(_max_pool, (x, y, winners), window, strides, before)
     return winners
 
 
 def max_pool_scatter(dy, winners, dx, window, strides, before, scratch):
     if winners.dtype != np.uint8 or not _suits(dy, dx):
         return NotImplemented
-    if len(window) == 1:
-        dy, winners, dx = dy[:, None], winners[:, None], dx[:, None]
-    _max_pool_scatter(dy, winners, dx, *_two(window, strides, (1,) * len(window), before))
-    return None
+    return _pool(_max_pool_scatter, (dy, winners, dx), window, strides, before)
 
 
 def sum_windows(x, y, window, strides, before, scratch):
     if len(window) > 2 or not _suits(x, y):
         return NotImplemented
-    if len(window) == 1:
-        x, y = x[:, None], y[:, None]
-    _sum_windows(x, y, *_two(window, strides, (1,) * len(window), before))
-    return None
+    return _pool(_sum_windows, (x, y), window, strides, before)
 
 
 def sum_scatter(dy, dx, window, strides, before, scratch):
     if len(window) > 2 or not _suits(dy, dx):
         return NotImplemented
-    if len(window) == 1:
-        dy, dx = dy[:, None], dx[:, None]
-    _sum_scatter(dy, dx, *_two(window, strides, (1,) * len(window), before))
-    return None
+    return _pool(_sum_scatter, (dy, dx), window, strides, before)
+
+
+def _pool(loop, arrays, window, strides, before):
+    """Runs a loop over windows; images with one axis become images with two."""
+    arrays = [array[:, None] for array in arrays] if len(window) == 1 else arrays
+    loop(*arrays, *_two(window, strides, (1,) * len(window), before))
 
 
 @jit
@@ -242,6 +243,83 @@ def _sum_scatter(dy, dx, window, strides, dilation, before):
                             pixel = dx[image, row, column]
                             for t in range(channels):
                                 pixel[t] += gradient[t]
+
+
+# ---------------------------------------------------------------- a kernel for each channel
+
+
+def depthwise_windows(x, weights, y, strides, dilation, before, scratch):
+    return _depthwise(_weigh, x, weights, y, strides, dilation, before)
+
+
+def depthwise_gradient(x, dy, dweights, strides, dilation, before, scratch):
+    dweights.fill(0)
+    return _depthwise(_weigh_gradient, x, dweights, dy, strides, dilation, before)
+
+
+def depthwise_scatter(dy, weights, dx, strides, dilation, before, scratch):
+    return _depthwise(_weigh_scatter, dx, weights, dy, strides, dilation, before)
+
+
+def _depthwise(loop, x, weights, y, strides, dilation, before):
+    """Runs a loop over images, weights and windows; for one kernel a channel, on one or two axes."""
+    rank = len(strides)
+    if rank > 2 or not _suits(x, weights, y) or x.shape[-1] != y.shape[-1]:
+        return NotImplemented
+    if rank == 1:
+        x, weights, y = x[:, None], weights[None], y[:, None]
+    loop(x, weights, y, *_two(weights.shape[2 - rank : 2], strides, dilation, before)[1:])
+    return None
+
+
+@jit
+def _weigh(x, weights, y, strides, dilation, before):
+    y.reshape(-1)[:] = 0
+    for image in range(y.shape[0]):
+        for i in range(y.shape[1]):
+            for j in range(y.shape[2]):
+                total = y[image, i, j]
+                for p in range(weights.shape[0]):
+                    row = i * strides[0] + p * dilation[0] - before[0]
+                    for q in range(weights.shape[1]):
+                        column = j * strides[1] + q * dilation[1] - before[1]
+                        if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
+                            pixel, weight = x[image, row, column], weights[p, q]
+                            for t in range(total.size):
+                                total[t] += pixel[t] * weight[t]
+
+
+@jit
+def _weigh_gradient(x, dweights, dy, strides, dilation, before):
+    for image in range(dy.shape[0]):
+        for i in range(dy.shape[1]):
+            for j in range(dy.shape[2]):
+                gradient = dy[image, i, j]
+                for p in range(dweights.shape[0]):
+                    row = i * strides[0] + p * dilation[0] - before[0]
+                    for q in range(dweights.shape[1]):
+                        column = j * strides[1] + q * dilation[1] - before[1]
+                        if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
+                            pixel, weight = x[image, row, column], dweights[p, q]
+                            for t in range(gradient.size):
+                                weight[t] += pixel[t] * gradient[t]
+
+
+@jit
+def _weigh_scatter(dx, weights, dy, strides, dilation, before):
+    dx.reshape(-1)[:] = 0
+    for image in range(dy.shape[0]):
+        for i in range(dy.shape[1]):
+            for j in range(dy.shape[2]):
+                gradient = dy[image, i, j]
+                for p in range(weights.shape[0]):
+                    row = i * strides[0] + p * dilation[0] - before[0]
+                    for q in range(weights.shape[1]):
+                        column = j * strides[1] + q * dilation[1] - before[1]
+                        if 0 <= row < dx.shape[1] and 0 <= column < dx.shape[2]:
+                            pixel, weight = dx[image, row, column], weights[p, q]
+                            for t in range(gradient.size):
+                                pixel[t] += gradient[t] * weight[t]
 
 
 # ---------------------------------------------------------------- rows, bias, ReLU

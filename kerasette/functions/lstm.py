@@ -121,22 +121,22 @@ def _forward(run, weights, c):
     z, terms = run.array("z", 4 * units, n), run.array("terms", 2 * units, n)
     kept, added = terms[:units], terms[units:]
     ends = (run.blocks, run.states[1:], cells[1:])
-    gates = (rows[:-1, : 4 * units], rows[:, : 3 * units], rows[:, : 2 * units], rows[:, 2 * units : 3 * units])
-    others = (rows[:, 3 * units : 5 * units], rows[:, 5 * units :])
-    for step, (read, h, c, gate, sigmoid, i_f, o, g_c, bent) in enumerate(
-        zip(*ends, *gates, *others, strict=False)
+    blocks = ((0, 4), (0, 3), (0, 2), (2, 3), (3, 5), (5, 6))
+    parts = [rows[:-1, first * units : stop * units] for first, stop in blocks]
+    for step, (read, h, after, gate, sigmoid, i_f, o, g_c, bent) in enumerate(
+        zip(*ends, *parts, strict=False)
     ):
         product.dot(read, z)
         xp.tanh(z, gate)
         xp.multiply(sigmoid, half, sigmoid)
         xp.add(sigmoid, half, sigmoid)
         xp.multiply(i_f, g_c, terms)
-        xp.add(kept, added, c)
-        xp.tanh(c, bent)
+        xp.add(kept, added, after)
+        xp.tanh(after, bent)
         xp.multiply(o, bent, h)
         if run.skipped is not None:
             run.skip(step, run.states[step], h)
-            run.skip(step, cells[step], c)
+            run.skip(step, cells[step], after)
     return rows
 
 
@@ -163,7 +163,7 @@ def _backward(run, rows, weights, dy, dx):
     """
     xp, units, n = run.xp, run.states.shape[1], run.shape[0]
     dys, finals = run.output_gradients(dy, 2)
-    parts, t, work = run.array("parts", 3 * units, n), run.array("t", 3 * units, n), run.array("work", 3 * units, n)
+    parts, t, work = (run.array(name, 3 * units, n) for name in ("parts", "t", "work"))
     dc_i, dc, dh_o = parts[:units], parts[units : 2 * units], parts[2 * units :]
     t_i, t_i_f, t_o = t[:units], t[: 2 * units], t[2 * units :]
     of_i_f, of_o, one = work[: 2 * units], work[2 * units :], work[:units]

@@ -146,7 +146,7 @@ class Run:
         return None, [_sum(finals[0], dy), *finals[1:]]
 
     def input_gradient(self, wanted, dx):
-        """Returns the array for dx, or None where it isn't wanted; a new one has its last axis first in memory."""
+        """Returns the array for dx, or None where it isn't wanted; a new one has samples last in memory."""
         if dx is not None or not wanted:
             return dx if wanted else None
         n, steps, features = self.shape

@@ -28,26 +28,32 @@ def max_pool_windows(x, y, window, strides, before, scratch, keep=True):
         keep: whether `max_pool_scatter` will follow.
 
     Returns:
-        The winners, or None: for each maximum which element of the window it is, counted row by row, the first
-        of equal ones; uint8, or wider where the window has more elements.
+        The winners, or None: for each element of the window that lies inside the image somewhere, row by row, a
+        bool array like y that is True where it is the maximum, and of equal ones the first.
     """
     xp = xp_of(x)
-    (number, *first), *others = _places(x.shape[1:-1], y.shape[1:-1], window, strides, before)
+    (_, *first), *others = _places(x.shape[1:-1], y.shape[1:-1], window, strides, before)
     part = scratch("part", y.shape, y.dtype)
+    winners = scratch("winners", (1 + len(others), *y.shape), bool) if keep else None
     _load(x, y, first, -math.inf)
-    if keep:
-        dtype = _number_type(window)
-        winners, later = (scratch(name, y.shape, dtype) for name in ("winners", "later"))
-        larger = scratch("chosen", y.shape, bool)
-        winners.fill(number)
-    for number, *place in others:
+    for index, (_, *place) in enumerate(others, 1):
         _load(x, part, place, -math.inf)
-        if keep:  # numbers grow, so the largest of those that beat all before is the winner's
-            later[...] = xp.greater(part, y, larger)
-            later *= number
-            xp.maximum(winners, later, winners)
-        xp.maximum(y, part, y)
-    return winners if keep else None
+        if keep:
+            xp.greater(part, y, winners[index])
+        xp.maximum(y, part, out=y)
+    if keep:
+        _leave_last(xp, winners)
+    return winners
+
+
+def _leave_last(xp, winners):
+    """Of the elements that are larger than all before leaves the last one True, else the first element."""
+    later = winners[0]
+    later.fill(False)
+    for larger in winners[:0:-1]:
+        xp.greater(larger, later, larger)
+        xp.logical_or(later, larger, later)
+    xp.logical_not(later, later)
 
 
 @swappable
@@ -56,15 +62,17 @@ def max_pool_scatter(dy, winners, dx, window, strides, before, scratch):
 
     Args:
         dy: gradient by y, (N, *O, C).
-        winners: from `max_pool_windows`.
+        winners: from `max_pool_windows`; or, like y, the numbers of the winning elements, counted row by row.
         dx: destination (N, *S, C); what it held before is gone.
         window, strides, before, scratch: as in `max_pool_windows`.
     """
     xp = xp_of(dy)
-    part, chosen = scratch("part", dy.shape, dy.dtype), scratch("chosen", dy.shape, bool)
+    part = scratch("part", dy.shape, dy.dtype)
+    places = _places(dx.shape[1:-1], dy.shape[1:-1], window, strides, before)
+    row = {number: index for index, (number, _, _) in enumerate(places)}
 
     def share(number):
-        part[...] = xp.equal(winners, number, chosen)
+        part[...] = winners[row[number]] if winners.dtype == bool else xp.equal(winners, number)
         return xp.multiply(part, dy, part)
 
     _spread(share, dx, dy.shape[1:-1], window, strides, before, scratch)
@@ -104,10 +112,10 @@ def sum_scatter(dy, dx, window, strides, before, scratch):
 
 @lru_cache(maxsize=1024)
 def _places(lengths, positions, window, strides, before):
-    """Returns (number, index of the windows, index of their pixels) for each element of the window, row by row.
+    """Returns (number, index of the windows, index of their pixels) for each element of the window.
 
-    The index of the windows is None where every window has its pixel there. Elements that lie outside the
-    image everywhere are left out.
+    They come row by row; those that lie outside the image everywhere are left out. The index of the windows is
+    None where every window has its pixel there.
     """
     axes = []
     for n, o, k, s, p in zip(lengths, positions, window, strides, before, strict=True):
@@ -177,11 +185,6 @@ def _count(window, element):
     for k, at in zip(window, element, strict=True):
         number = number * k + at
     return number
-
-
-def _number_type(window):
-    """Returns the type that holds the number of any element."""
-    return next(name for name in ("uint8", "uint16", "uint32") if math.prod(window) <= 2 ** int(name[4:]))
 
 
 # ---------------------------------------------------------------- to and fro

@@ -106,11 +106,13 @@ from kerasette.layers.pooling import (
     MaxPooling3D,
 )
 from kerasette.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
+from kerasette.layers.recurrent.bidirectional import Bidirectional
 from kerasette.layers.recurrent.cells import Cell, StackedRNNCells
 from kerasette.layers.recurrent.gru import GRU, GRUCell
 from kerasette.layers.recurrent.lstm import LSTM, LSTMCell
 from kerasette.layers.recurrent.rnn import RNN
 from kerasette.layers.recurrent.simple_rnn import SimpleRNN, SimpleRNNCell
+from kerasette.layers.recurrent.time_distributed import TimeDistributed
 from kerasette.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -147,6 +149,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "CategoryEncoding",
     "Cell",
     "CenterCrop",
@@ -237,6 +240,7 @@ __all__ = [
     "SpatialDropout3D",
     "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",

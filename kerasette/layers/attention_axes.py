@@ -127,8 +127,7 @@ class AttentionAxes:
     def _whole_mask(self, xp, mask, query, value):
         """Returns an attention_mask as (N or 1, H or 1, T or 1, S or 1)."""
         count = len(self.axes)
-        rank = self.rank + 1 + count
-        while mask.ndim < rank:  # as Keras does: new axes stand where the heads are
+        while mask.ndim < self.rank + count:  # as Keras does: new axes stand where the heads are
             mask = mask[(..., None, *[slice(None)] * (2 * count))]
         if self.rank == 3:
             return mask

@@ -10,7 +10,8 @@ class MultiHeadAttention(ProjectedAttention):
     """Attention with several heads (Vaswani et al. 2017): softmax(q k^T / sqrt(key_dim)) v for each of them.
 
     q, k and v are projections of query, key and value; what the heads give is projected once more.
-    Called on (query, value) or (query, value, key), see `__call__`.
+    Called on (query, value) or (query, value, key), see `__call__`. As in Keras, the call takes the masks
+    off its inputs: layers that use the same tensors afterwards (a residual connection) see all steps.
 
     Args:
         num_heads: how many heads.
@@ -92,6 +93,12 @@ class MultiHeadAttention(ProjectedAttention):
     value_dense = property(lambda self: self._value_dense)
     output_dense = property(lambda self: self._output_dense)
 
+    def _call_symbolic(self, inputs, keywords, named, options):
+        result = super()._call_symbolic(inputs, keywords, named, options)
+        for tensor in inputs:
+            tensor.mask = None  # as Keras does when its models run: the same files give the same numbers
+        return result
+
     def _heads(self):
         value = (self.num_heads, self.value_dim or self.key_dim)
         gate = {"gate": value} if self.use_gate else {}
@@ -125,6 +132,7 @@ class GroupQueryAttention(ProjectedAttention):
     """
 
     input_ranks = (2,)
+    saved_class, saved_prefix = "GroupedQueryAttention", "_"  # what Keras's files call it and its projections
 
     def __init__(
         self,

@@ -1,6 +1,4 @@
-"""Layers that hold other layers: their parameters under keys of their own, their calls, their random numbers."""
-
-from functools import partial
+"""Layers that hold other layers: parameters under keys of their own, calls, random numbers."""
 
 from kerasette import registry
 from kerasette.errors import type_error, value_error
@@ -136,7 +134,7 @@ def draws(layer) -> bool:
 
 
 def as_layer(owner: str, argument: str, value) -> Layer:
-    """Returns `value`, or the layer that the configuration describes; raises InvalidType for anything else."""
+    """Returns `value`, or the layer that a configuration describes; raises InvalidType for anything else."""
     if isinstance(value, dict):
         value = registry.deserialize(value, "layer")
     if not isinstance(value, Layer):
@@ -172,11 +170,20 @@ class InnerContext(Context):
         self.in_place, self.total = False, alone
         self.batch = outer.batch if batch is None else batch
         self.noise = noise
-        self.buffer = partial(_labelled, outer.buffer, label)
+        self.buffer = _Labelled(outer.buffer, label)
 
 
-def _labelled(buffer, label, name, shape, dtype=None):
-    return buffer((label, name), shape, dtype)
+class _Labelled:
+    """The buffers of a context, under names that begin with a label."""
+
+    __slots__ = ("_buffer", "_label", "dtype", "xp")
+
+    def __init__(self, buffer, label):
+        self._buffer, self._label = buffer, label
+        self.dtype, self.xp = buffer.dtype, buffer.xp
+
+    def __call__(self, name, shape, dtype=None):
+        return self._buffer((self._label, name), shape, dtype)
 
 
 def forward(layer, ctx, w, *xs, **named):

@@ -26,6 +26,7 @@ class ProjectedAttention(Layer):
     tensor_arguments = MASKS
     call_options = ("return_attention_scores", "use_causal_mask")
     attention_axes = None
+    saved_prefix = ""  # of the projections' names in files
 
     def _store(self, dropout, use_bias, sliding_window, flash_attention, use_gate, seed, **weights):
         self.dropout = fraction(self.name, "dropout", dropout)
@@ -82,6 +83,12 @@ class ProjectedAttention(Layer):
 
     def keyed_parameters(self):
         return dict(self._params)
+
+    def saved_parts(self):
+        """Returns [(name of the attribute in Keras, projection)], which is where files have the weights."""
+        names = [f"{name.replace('attention_', '')}_dense" for name in (*self._heads(), "attention_output")]
+        prefixes = ["_" if name == "gate_dense" else self.saved_prefix for name in names]
+        return [(p + name, getattr(self, f"_{name}")) for p, name in zip(prefixes, names, strict=True)]
 
     def _axes(self, rank):
         return attention_axes(self.name, self.attention_axes, rank)

@@ -15,13 +15,14 @@ class Portable:
     symbolic = ("graph",)  # attributes that hold tensors or graphs
 
     def progress(self) -> dict:
-        """Returns how far training is: seed, steps, epochs, and the running sums of losses and metrics."""
+        """Returns how far training is: seed, steps, epochs, running sums, memories of stateful layers."""
         return {
             "seed": self._engine.seed,
             "steps": self._steps_done,
             "epochs": self._epochs_done,
             "losses": self._tracker.state(),
             "metrics": self._metrics.state(),
+            "states": [layer.states for layer in self._stateful()],
         }
 
     def set_progress(self, progress: dict) -> None:
@@ -30,6 +31,11 @@ class Portable:
         self._steps_done, self._epochs_done = progress["steps"], progress["epochs"]
         self._tracker.restore(progress["losses"])
         self._metrics.restore(progress["metrics"], self._engine.xp)
+        for layer, states in zip(self._stateful(), progress["states"], strict=True):
+            layer.states = states
+
+    def _stateful(self):
+        return [layer for layer, _ in self._trainable_now() if layer.keeps_state and "states" in vars(layer)]
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -71,12 +77,8 @@ class Portable:
 
 
 def _layers_in(layer):
-    """Returns the layers that a layer is made of: those of a model, the one that a wrapper wraps."""
-    parts = getattr(layer, "layers", None)
-    if parts is None:
-        parts = []
-        for value in vars(layer).values():
-            parts.extend(value if isinstance(value, (list, tuple)) else [value])
+    """Returns the layers that a layer is made of: those of a model, those that another one holds."""
+    parts = getattr(layer, "layers", None) or getattr(layer, "held", ())
     return [part for part in parts if hasattr(part, "_trainable")]
 
 

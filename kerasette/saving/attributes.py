@@ -1,8 +1,8 @@
 """Texts in the attributes of HDF5 groups: their lengths are looked up in the file before HDF5 reads them.
 
 A list of texts is a list of references to places in the file, and thousands of them may name one text
-of megabytes: HDF5 would make a copy for each. The library can't tell these lengths, so the group's
-header is read here, in the form that Keras's files have ("version 1" of the HDF5 format).
+of megabytes: HDF5 would make a copy for each, and it hangs where the place is damaged. So the group's
+header is read here, in the form that Keras's files have ("version 1" of the HDF5 format), and the texts too.
 """
 
 import struct
@@ -10,6 +10,7 @@ import struct
 import numpy as np
 
 from kerasette.saving.faults import faults, load_error
+from kerasette.saving.heap import Heap
 from kerasette.saving.stored import Source
 
 LARGEST = 16 << 20  # bytes of one text, or of all texts of a list
@@ -56,17 +57,24 @@ def _texts(h5py, path, group, source, name):
             raise load_error(f"{who} holds {attribute.dtype}; texts were expected.")
         count = shape[0] if shape else 1
         if kind.is_variable_str():
-            size = sum(_lengths(source, h5py.h5o.get_info(group.id).addr, name.encode(), count, who))
+            address = h5py.h5o.get_info(group.id).addr
+            references = _references(source, address, name.encode(), count, who)
+            _check_size(who, sum(length for length, _, _ in references))
+            heap = Heap(source, who)
+            values = [heap.text(*reference) for reference in references]
         else:
-            size = kind.get_size() * count
-        if size > LARGEST:
-            raise load_error(f"{who} has {size:,} bytes; {LARGEST:,} are allowed.")
-        values = np.asarray(group.attrs[name], dtype=object).reshape(-1)
+            _check_size(who, kind.get_size() * count)
+            values = np.asarray(group.attrs[name]).reshape(-1).tolist()
     return [_decoded(who, value) for value in values]
 
 
+def _check_size(who, size):
+    if size > LARGEST:
+        raise load_error(f"{who} has {size:,} bytes; {LARGEST:,} are allowed.")
+
+
 def _decoded(who, value):
-    """Returns what h5py gives for a text, as a text."""
+    """Returns bytes as a text."""
     try:
         return value.rstrip(b"\0").decode() if isinstance(value, bytes) else str(value)
     except UnicodeDecodeError as problem:
@@ -76,14 +84,14 @@ def _decoded(who, value):
 # ---------------------------------------------------------------- the group's header
 
 
-def _lengths(source, address, name, count, who):
-    """Returns the lengths that the references of an attribute name."""
+def _references(source, address, name, count, who):
+    """Returns (length, address of a heap, number in it) of each reference of an attribute."""
     for data in _attributes(source, address, who):
         found, values = _parted(data)
         if found == name:
             if len(values) < count * _REFERENCE:
                 break
-            return [struct.unpack_from("<L", values, k * _REFERENCE)[0] for k in range(count)]
+            return [struct.unpack_from("<LQL", values, k * _REFERENCE) for k in range(count)]
     raise load_error(f"{who} is written in a form that isn't read.", "Let Keras save the file again.")
 
 

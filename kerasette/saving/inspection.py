@@ -5,6 +5,7 @@ import os
 import stat
 
 from kerasette.errors import MissingFile, shorten
+from kerasette.saving import attributes
 from kerasette.saving.chunks import Chunks
 from kerasette.saving.faults import load_error
 from kerasette.saving.stored import Source, Stored
@@ -190,7 +191,7 @@ def _name(h5py, link, who):
 def _checked(h5py, path, name, dataset, extents, source):
     """Returns the dataset's Stored, or raises; adds the places of its bytes in the file to `extents`."""
     who = f"'{path}': '{name}'"
-    bfloat16 = _check_type(h5py, who, dataset)
+    bfloat16 = _check_type(h5py, path, who, dataset, source)
     if dataset.shape is None:
         raise load_error(f"{who} has no shape.")
     stored = Stored(path, name, dataset, bfloat16)
@@ -213,28 +214,18 @@ def _checked(h5py, path, name, dataset, extents, source):
     return stored
 
 
-def _check_type(h5py, who, dataset):
+def _check_type(h5py, path, who, dataset, source):
     """Raises unless the values are plain numbers of at most 8 bytes; tells whether they are bfloat16."""
     kind = dataset.id.get_type()
     code, size = kind.get_class(), kind.get_size()
-    if code == h5py.h5t.OPAQUE and size == 2 and _marker(h5py, dataset) == BFLOAT16:
+    opaque = code == h5py.h5t.OPAQUE and size == 2
+    if opaque and attributes.text(h5py, path, dataset, source, "dtype") == BFLOAT16:
         return True
     if code not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT) or size > 8 or dataset.dtype.kind not in "iuf":
         raise load_error(f"{who} holds {dataset.dtype}; weights are real numbers of at most 8 bytes.")
     if not kind.equal(h5py.h5t.py_create(dataset.dtype)):
         raise load_error(f"{who} holds {dataset.dtype} in a form of its own: unused bits or another bias.")
     return False
-
-
-def _marker(h5py, dataset):
-    """Returns the one text that says what a dataset's bytes are, or None; longer ones aren't even read."""
-    if not h5py.h5a.exists(dataset.id, b"dtype"):
-        return None
-    attribute = h5py.h5a.open(dataset.id, b"dtype")
-    kind = attribute.get_type()
-    if attribute.shape != () or kind.get_class() != h5py.h5t.STRING or kind.get_size() > 16:
-        return None
-    return dataset.attrs["dtype"]
 
 
 def _check_overlaps(path, extents, size):

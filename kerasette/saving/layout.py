@@ -1,4 +1,4 @@
-"""Where each parameter stands in Keras 3's weights: layers/<class>_<n>/vars/<k>, by position, never by name."""
+"""Where each parameter stands in Keras 3's files: layers/<class>_<n>/vars/<k>, by position, never by name."""
 
 import numpy as np
 
@@ -8,15 +8,14 @@ from kerasette.models import Model
 from kerasette.params import Parameter
 from kerasette.registry import snake_case
 
-OLDER_ROOT = "_layer_checkpoint_dependencies"  # what TensorFlow 2.13 called the group "layers"
+OLDER_ROOT = "_layer_checkpoint_dependencies"  # what TensorFlow 2.12 to 2.15 called the group "layers"
+NOW, TWICE, ONCE, LATE = "now", "twice", "once", "late"  # styles of naming, see places
 OWN_GROUP = "kerasette"  # what only we write, and Keras passes over
 OPTIMIZER = "optimizer"
 # What files hold besides the weights of layers: optimizers, metrics, states of random generators.
 FOREIGN = frozenset(
     {OPTIMIZER, "metrics", "_metrics", "compile_metrics", "_compile_metrics", "seed_generator", OWN_GROUP}
 )
-# Layers that are one piece here and hold a cell in Keras, which is where their weights stand.
-WITH_CELL = frozenset({"LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 
 
 class Place:
@@ -36,54 +35,63 @@ class Place:
         self.parameters = [(f"{self.group}/{number}", one) for number, one in enumerate(parameters)]
 
 
-def places(model: Layer) -> list[Place]:
+def places(model: Layer, style: str = NOW) -> list[Place]:
     """Returns the place of the model and of every layer in it, nested ones included, each once.
 
     A layer's group is called as its class, counted within one model, as Keras does it; a shared layer
     stands where it is met first.
+
+    Args:
+        model: the model.
+        style: NOW, or a way of TensorFlow 2.12 to 2.15: TWICE met every layer with weights a second time
+            and counted that too, ONCE counted no layer that it had met before, LATE counted as NOW; all
+            called the projections of attention by private names.
     """
-    found, seen, stack = [], set(), [("", model)]
-    while stack:
-        path, layer = stack.pop()
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
-        own, inner = parts(layer)
-        found.append(Place(path, layer.name, own))
-        start = f"{path}/" if path else ""
-        for name, part in reversed(inner):
-            if isinstance(part, Layer):
-                stack.append((start + name, part))
-            else:
-                found.append(Place(start + name, f"{layer.name}_{name}", part))
+    found = []
+    _visit("", model, style, found, set())
     return found
 
 
+def _visit(path, layer, style, found, seen):
+    """Adds the places of a layer and of those in it; as deep as models are nested."""
+    if id(layer) in seen:
+        return
+    seen.add(id(layer))
+    start = f"{path}/" if path else ""
+    if isinstance(layer, Model):
+        found.append(Place(path, layer.name, []))
+        _visit_layers(start + ("layers" if style in (NOW, LATE) else OLDER_ROOT), layer, style, found, seen)
+        return
+    own, inner = parts(layer)
+    found.append(Place(path, layer.name, own))
+    for name, part in inner:
+        older = style != NOW and name.endswith("_dense") and not name.startswith("_")  # of attention
+        _visit(start + ("_" if older else "") + name, part, style, found, seen)
+
+
+def _visit_layers(root, model, style, found, seen):
+    counts = {}
+    for layer in model.layers:
+        if style == ONCE and id(layer) in seen:
+            continue
+        name = getattr(layer, "saved_class", type(layer).__name__)
+        base = snake_case("Functional" if type(layer) is Model else name)
+        count = counts.get(base, 0)
+        counts[base] = count + (2 if style == TWICE and layer.parameters else 1)
+        _visit(f"{root}/{base}_{count}" if count else f"{root}/{base}", layer, style, found, seen)
+
+
 def parts(layer: Layer) -> tuple[list[Parameter], list]:
-    """Returns a layer's own parameters, and [(name of a group within its own, a Layer or parameters)].
+    """Returns a layer's own parameters, and [(name of a group within its own, a Layer)].
 
     A layer with layers inside says so by `saved_parts()`, which returns that list, under the names of
     the attributes that Keras keeps them in.
     """
-    if isinstance(layer, Model):
-        return [], _children(layer)
-    if hasattr(layer, "saved_parts"):
-        inner = layer.saved_parts()
-        taken = {id(one) for _, part in inner for one in (part.parameters if isinstance(part, Layer) else part)}
-        return [one for one in layer.parameters if id(one) not in taken], inner
-    if type(layer).__name__ in WITH_CELL:
-        return [], [("cell", layer.parameters)]
-    return layer.parameters, []
-
-
-def _children(model):
-    counts, children = {}, []
-    for layer in model.layers:
-        base = snake_case("Functional" if type(layer) is Model else type(layer).__name__)
-        count = counts.get(base, 0)
-        counts[base] = count + 1
-        children.append((f"layers/{base}_{count}" if count else f"layers/{base}", layer))
-    return children
+    if not hasattr(layer, "saved_parts"):
+        return layer.parameters, []
+    inner = layer.saved_parts()
+    taken = {id(parameter) for _, part in inner for parameter in part.parameters}
+    return [one for one in layer.parameters if id(one) not in taken], inner
 
 
 def is_counter(parameter: Parameter) -> bool:
@@ -102,12 +110,19 @@ def arrays_of(found: list[Place]) -> tuple[dict, dict]:
     return arrays, attributes
 
 
+def style_of(model: Layer, stored: dict) -> str:
+    """Returns in which style a file names its groups; `stored` are its arrays of layers."""
+    older = any(name.startswith(f"{OLDER_ROOT}/") for name in stored)
+    private = any("/_query_dense/" in name for name in stored)
+    for style in ((TWICE, ONCE) if older else (LATE,) if private else ()):
+        if {name for place in places(model, style) for name, _ in place.parameters} == stored.keys():
+            return style
+    return ONCE if older else NOW
+
+
 def of_layers(stored: dict) -> dict:
-    """Returns {name: Stored} without optimizers and the like, with the groups' present names."""
-    stored = {name: item for name, item in stored.items() if FOREIGN.isdisjoint(name.split("/"))}
-    if any(name.startswith("layers/") for name in stored):
-        return stored
-    return {name.replace(OLDER_ROOT, "layers"): item for name, item in stored.items()}
+    """Returns {name: Stored} without optimizers, metrics and the like."""
+    return {name: item for name, item in stored.items() if FOREIGN.isdisjoint(name.split("/"))}
 
 
 def mismatch(parameter, item) -> list[str]:

@@ -9,6 +9,7 @@ from kerasette.saving.legacy_ops import from_lambda
 
 TENSOR = "__keras_tensor__"
 CONSTANT = "_CONSTANT_VALUE"  # stands for a number among the inputs of a call
+DEEPEST = 100  # lists and objects in one another
 _INNER = ("layer", "backward_layer", "forward_layer", "cell")  # slots of layers in layers
 # Keys that Keras no longer has, with the values under which they meant nothing; None: whatever it is.
 _DROPPED = {
@@ -64,12 +65,45 @@ def _is_operation(entry, config):
 
 
 def _of_model(config):
+    older = any(_has_older_calls(entry) for entry in config["layers"])
     config = {**config, "layers": [modern(entry) for entry in config["layers"]]}
     for key in ("input_layers", "output_layers"):
         places = config.get(key)
         if isinstance(places, list) and len(places) == 1 and isinstance(places[0], list):
             config[key] = places[0]  # one tensor, not a list of one: so Keras 3 reads it too
-    return config
+    return _renumbered(config) if older else config
+
+
+def _has_older_calls(entry):
+    calls = entry.get("inbound_nodes") if isinstance(entry, dict) else None
+    return isinstance(calls, list) and any(isinstance(call, list) for call in calls)
+
+
+def _renumbered(config):
+    """Returns the model's config with Keras 2's numbers of calls: those of inner models began at 1."""
+    inner = {
+        entry["config"].get("name")
+        for entry in config["layers"]
+        if isinstance(entry, dict) and isinstance(entry.get("config"), dict) and "layers" in entry["config"]
+    }
+
+    def renumber(value, depth=0):
+        if depth > DEEPEST:
+            raise value_error(f"The configuration is nested more than {DEEPEST} deep.")
+        if _is_place(value) and value[0] in inner and value[1] > 0:
+            return [value[0], value[1] - 1, *value[2:]]
+        if isinstance(value, list):
+            return [renumber(item, depth + 1) for item in value]
+        if isinstance(value, dict):
+            return {key: renumber(item, depth + 1) for key, item in value.items()}
+        return value
+
+    layers = [
+        {**entry, "inbound_nodes": renumber(entry["inbound_nodes"])} if "inbound_nodes" in entry else entry
+        for entry in config["layers"]
+    ]
+    ends = {key: renumber(config[key]) for key in ("input_layers", "output_layers") if key in config}
+    return {**config, "layers": layers, **ends}
 
 
 def _of_layer(entry, config):
@@ -165,8 +199,10 @@ def modern_part(entry: dict) -> dict:
     config = dict(config)
     if config.get("reduction") == "auto":
         config["reduction"] = "sum_over_batch_size"
-    if "fn" in config and entry.get("class_name") == "LossFunctionWrapper":
-        return {"class_name": "function", "config": config["fn"]}
+    if isinstance(config.get("fn"), str):
+        config["fn"] = {"class_name": "function", "config": config["fn"]}
+    if entry.get("class_name") != "MeanMetricWrapper":
+        config.pop("fn", None)  # the function of a loss, which its class has anyway
     return {**entry, "config": config}
 
 

@@ -124,8 +124,7 @@ def _from_archive(path, about, entry, stored, custom_objects, compile, strict):
     with guarded(custom_objects):
         entry = legacy_config.modern(entry)
         model = _made(path, entry, held)
-        wanted = [pair for place in layout.places(model) for pair in place.parameters]
-        pairs, problems = weights.compare(wanted, stored)
+        pairs, problems = weights.compare(model, stored)
         _fill(path, model, pairs, problems, strict)
         if compile and entry.get("compile_config") is not None:
             _compile(path, model, entry["compile_config"], optimizer_state.stored_state(stored), strict)

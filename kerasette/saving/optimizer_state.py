@@ -2,6 +2,8 @@
 
 import warnings
 
+import numpy as np
+
 from kerasette.errors import LoadError, shorten
 from kerasette.optimizers import state
 from kerasette.saving.faults import load_error
@@ -86,9 +88,13 @@ def restore(path: str, model, items: list, strict: bool = False) -> None:
         return
     optimizer, order = model.optimizer, _order(model)
     wanted = state.listing(optimizer, parameters=order)
-    numbers = [array for _, array in wanted[:2] if array.ndim == 0]
-    if len(items) == len(numbers) < len(wanted):
+    numbers = [array for name, array in wanted[:2] if name.endswith(("/iteration", "/learning_rate"))]
+    if len(items) == len(numbers) < len(wanted):  # Keras 3, before training
         items = [*items, *(array for _, array in wanted[len(numbers) :])]
+    elif len(items) == len(wanted) - 1 and len(numbers) == 2:  # Keras 2: the rate stands with the arguments
+        items = [items[0], numbers[1], *items[1:]]
+    elif len(items) == len(wanted) - 2 and "u_product" in optimizer.extras:  # and Nadam's product is left out
+        items = [items[0], numbers[1], *items[1:], _product(optimizer, int(items[0].read()))]
     shapes = [item.shape for item in items]
     if shapes != [tuple(array.shape) for _, array in wanted]:
         return _differs(path, optimizer, f"{len(items)} arrays for {len(wanted)}", strict)
@@ -98,6 +104,14 @@ def restore(path: str, model, items: list, strict: bool = False) -> None:
     except LoadError as problem:
         return _differs(path, optimizer, str(problem), strict)
     return None
+
+
+def _product(optimizer, steps):
+    """Returns what Nadam's product is after a number of steps; past 2,000 it no longer changes float32."""
+    product = 1.0
+    for step in range(1, min(steps, 2000) + 1):
+        product *= optimizer.beta_1 * (1 - 0.5 * 0.96**step)
+    return np.array(product, "float32")
 
 
 def _differs(path, optimizer, what, strict):

@@ -12,6 +12,7 @@ from kerasette.saving.guard import count_call
 
 TENSOR = "__keras_tensor__"
 OPERATIONS = "kerasette.ops"  # module of the operations that Keras doesn't have
+OPERANDS = ("query", "value", "key")  # of attention: inputs that Keras's calls may name
 DEEPEST = 100  # lists and objects in one another
 MOST = 1_000_000  # lists and objects
 LAYERS = 10_000  # those of inner models included
@@ -261,6 +262,9 @@ class _Calls:
         self.outputs[key] = result if isinstance(result, tuple) else (result,)
 
     def _call_layer(self, made, arguments, keywords):
+        apart = [name for name in OPERANDS if made.inputs_apart and _is_tensor(keywords.get(name))]
+        arguments = [*arguments, *(keywords[name] for name in apart)]
+        keywords = {name: value for name, value in keywords.items() if name not in apart}
         known = ("training", *made.tensor_arguments, *made.call_options)
         given = {name: value for name, value in keywords.items() if not said_nothing(made, name, value)}
         for name, value in given.items():

@@ -11,7 +11,7 @@ from kerasette.models import Model
 from kerasette.saving import hdf5, legacy_layout, zips
 from kerasette.saving.atomic import check_target
 from kerasette.saving.faults import load_error
-from kerasette.saving.layout import arrays_of, mismatch, of_layers, places
+from kerasette.saving.layout import arrays_of, mismatch, of_layers, places, style_of
 from kerasette.saving.stored import each
 
 ENDING = ".weights.h5"
@@ -96,7 +96,7 @@ def _load(model, path, stored, layers, skip_mismatch, by_name):
             "which matches layers by class and position. Leave it out.",
         )
     if layers is None:
-        pairs, problems = compare([pair for place in places(model) for pair in place.parameters], stored)
+        pairs, problems = compare(model, stored)
     else:
         pairs, problems = legacy_layout.match(model, stored, layers, by_name)
     if problems and not skip_mismatch:
@@ -135,25 +135,23 @@ def fill(path: str, model: Model, pairs: list, strict: bool = False) -> None:
 # ---------------------------------------------------------------- what fits
 
 
-def compare(wanted: list, stored: dict) -> tuple[list, list[str]]:
+def compare(model: Model, stored: dict) -> tuple[list, list[str]]:
     """Returns [(Parameter, Stored)] of what fits, and a line about everything else.
 
     A layer of which one weight doesn't fit is left out whole.
 
     Args:
-        wanted: [(name in the file, Parameter)].
+        model: whose weights are wanted.
         stored: {name: Stored} of the whole file.
     """
     stored = of_layers(stored)
-    groups, problems = {}, []
-    for name, parameter in wanted:
-        groups.setdefault(name.rpartition("/")[0], []).append((name, parameter))
-    fitting = []
-    for group in groups.values():
+    fitting, problems, known = [], [], set()
+    for place in places(model, style_of(model, stored)):
+        group = place.parameters
         wrong = [line for name, parameter in group for line in mismatch(parameter, stored.get(name))]
         problems += wrong
         fitting += [] if wrong else [(parameter, stored[name]) for name, parameter in group]
-    known = {name for name, _ in wanted}
+        known.update(name for name, _ in group)
     problems += [f"{name}: {item.shape} / no such layer" for name, item in stored.items() if name not in known]
     return fitting, problems
 

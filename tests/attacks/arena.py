@@ -26,7 +26,7 @@ SECONDS = 2.0
 PATIENCE = 20  # seconds on the clock before an attack counts as stuck
 ENTRIES = ("load_weights", "keras", "h5", "json", "config")
 
-# What Python may do while a file is loaded; everything else is reported. Opened files are looked at one by one.
+# What Python may do while a file is loaded; the rest is reported. Opened files are looked at one by one.
 HARMLESS = {
     "array.__new__",
     "builtins.id",
@@ -59,6 +59,7 @@ class Entries:
                 self.run(entry, str(path))
                 with contextlib.suppress(ValueError):
                     self.run(entry, str(path).replace("good.", "broken."))
+        self.inspect(str(folder / "good.keras.keras"))
 
     def run(self, entry, path):
         """Loads `path` by one entry."""
@@ -80,6 +81,33 @@ class Entries:
         value = json.loads(Path(path).read_bytes())
         cls = self.kerasette.Sequential if value.get("class_name") == "Sequential" else self.kerasette.Model
         return cls.from_config(value["config"])
+
+    def control(self, path):
+        """Does what the file says, which no file may: so that tests can see that it is seen."""
+        what, _, more = Path(path).read_text(encoding="utf-8").partition(" ")
+        if what == "code":
+            eval("1 + 1")
+        elif what == "file":
+            Path(more).read_bytes()
+        elif what == "hdf5":
+            import h5py
+
+            h5py.File(more, "r").close()
+        elif what == "memory":
+            return bytes(EXTRA + (64 << 20))
+        elif what == "change":
+            self.victim.set_weights([1 + weights for weights in self.victim.get_weights()])
+        elif what == "crash":
+            os.abort()
+        elif what == "time":
+            while time.process_time() - float(more) < SECONDS + 0.1:
+                pass
+        raise ValueError("done")
+
+    def inspect(self, path):
+        from kerasette.commands import inspecting
+
+        return inspecting.page(path)
 
     def state(self):
         """Returns a digest of everything that loading a file must leave alone when it fails."""
@@ -114,7 +142,9 @@ def used(field):
 
 
 def digest(model):
-    """Returns one number for a model's architecture and weights."""
+    """Returns one number for a model's architecture and weights, or a page."""
+    if isinstance(model, str):
+        return model
     whole = [model.to_json(), [weights.tobytes() for weights in model.get_weights()]]
     return hashlib.sha256(pickle.dumps(whole)).hexdigest()
 

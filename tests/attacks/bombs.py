@@ -1,4 +1,4 @@
-"""Small files that ask for much: parameters, shapes, chunks, packed zeros, attributes, deep or endless JSON."""
+"""Small files that ask for much: parameters, shapes, chunks, packed zeros, attributes, deep or long JSON."""
 
 import functools
 import json
@@ -231,7 +231,7 @@ TEXT = {
 
 
 def zeros(size):
-    """Returns `size` zero bytes (whole MiB), deflated: one piece, repeated, and the checksum of so many zeros."""
+    """Returns `size` zero bytes (whole MiB), deflated: one piece, repeated, and the checksum of them all."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     piece = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
     checksum = struct.pack(">HH", size % 65521, 1)
@@ -362,9 +362,7 @@ def packed_zeros(shape):
 
     def change(file, where, bait):
         bias = next(
-            name
-            for name, item in file[where.rpartition("/")[0]].items()
-            if item.shape == (SHAPE[1],)
+            name for name, item in file[where.rpartition("/")[0]].items() if item.shape == (SHAPE[1],)
         )
         group = file[where.rpartition("/")[0]]
         name = where.rpartition("/")[2]
@@ -411,23 +409,49 @@ ATTACKS = [
     *(Attack(name, "config", change) for name, change in HUGE.items()),
     *(Attack(name, "config", change) for name, change in ODD.items()),
     *(Attack(name, "config", change, says, entries=TEXTS) for name, (change, says) in TEXT.items()),
-    Attack("another encoding", "config", lambda entry, bait: json.dumps(entry).encode("utf-16"),
-           entries=("keras", "json")),
+    Attack(
+        "another encoding",
+        "config",
+        lambda entry, bait: json.dumps(entry).encode("utf-16"),
+        entries=("keras", "json"),
+    ),
     Attack("100,000 layers", "config", many_layers(100_000, 1)),
     Attack("3,000 layers of 1,000 units", "config", many_layers(3000, 1000)),
     Attack("2 ** 20 calls", "config", doubling(20)),
     Attack("2 ** 15 calls", "config", doubling(15)),
-    Attack("a thousand classes in one another", "config",
-           becomes("Dense", lambda bait: {"units": 1, "activation": functools.reduce(
-               lambda inner, _: thing("Dense", "keras.layers", activation=inner), range(90), "relu")})),
+    Attack(
+        "a thousand classes in one another",
+        "config",
+        becomes(
+            "Dense",
+            lambda bait: {
+                "units": 1,
+                "activation": functools.reduce(
+                    lambda inner, _: thing("Dense", "keras.layers", activation=inner), range(90), "relu"
+                ),
+            },
+        ),
+    ),
     *(Attack(name, "arrays", change, says) for name, (change, says) in ARRAYS.items()),
-    Attack("attributes of a megabyte each", "arrays", attributes(long_texts), after=all_the_long_one, loads=True),
-    Attack("five hundred attributes", "arrays",
-           attributes(lambda attrs: [attrs.__setitem__(f"a{k}", k) for k in range(500)]), loads=True),
+    Attack(
+        "attributes of a megabyte each", "arrays", attributes(long_texts), after=all_the_long_one, loads=True
+    ),
+    Attack(
+        "five hundred attributes",
+        "arrays",
+        attributes(lambda attrs: [attrs.__setitem__(f"a{k}", k) for k in range(500)]),
+        loads=True,
+    ),
     Attack("a marker of a gigabyte", "arrays", instead(marker_of_texts), after=all_the_long_one),
     *(
-        Attack(f"{name} of a gigabyte", "arrays", long_model(name), entries=("h5",), after=all_the_long_one,
-               loads=name != "model_config")
+        Attack(
+            f"{name} of a gigabyte",
+            "arrays",
+            long_model(name),
+            entries=("h5",),
+            after=all_the_long_one,
+            loads=name != "model_config",
+        )
         for name in TEXT_ATTRIBUTES
     ),
     *(

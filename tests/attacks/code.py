@@ -210,7 +210,9 @@ COMPILED = {
         "optimizer": lambda bait: thing("Adam", "keras.optimizers", learning_rate=lambda_new(bait))
     },
     "learning rate of a module": {
-        "optimizer": thing("Adam", "keras.optimizers", learning_rate=thing("Popen", "subprocess", args=["true"]))
+        "optimizer": thing(
+            "Adam", "keras.optimizers", learning_rate=thing("Popen", "subprocess", args=["true"])
+        )
     },
     "learning rate that is a name": {
         "optimizer": thing("Adam", "keras.optimizers", learning_rate=function("system", "os"))
@@ -244,10 +246,21 @@ ATTACKS = [
     *(Attack(name, "config", change) for name, change in CALLS.items()),
     Attack("a vocabulary that is a file", "config", becomes("StringLookup", vocabulary)),
     Attack("a text layer's vocabulary", "config", becomes("TextVectorization", vocabulary)),
-    Attack("config that is a pickle", "config", lambda entry, bait: b"\x80\x04cos\nsystem\n."
-           , entries=("keras", "json")),
-    Attack("config that is Python", "config", lambda entry, bait: "__import__('os').system('true')",
-           entries=("keras", "h5", "json")),
-    Attack("config with a class as JSON text", "config",
-           lambda entry, bait: json.dumps({**entry, "config": json.dumps(entry["config"])})),
+    Attack(
+        "config that is a pickle",
+        "config",
+        lambda entry, bait: b"\x80\x04cos\nsystem\n.",
+        entries=("keras", "json"),
+    ),
+    Attack(
+        "config that is Python",
+        "config",
+        lambda entry, bait: "__import__('os').system('true')",
+        entries=("keras", "h5", "json"),
+    ),
+    Attack(
+        "config with a class as JSON text",
+        "config",
+        lambda entry, bait: json.dumps({**entry, "config": json.dumps(entry["config"])}),
+    ),
 ]

@@ -285,6 +285,10 @@ ATTACKS = [
     Attack("nothing at all", "file", lambda whole, path, bait: b"", "empty"),
     Attack("the end of a file", "file", lambda whole, path, bait: whole[len(whole) // 2 :]),
     Attack("the file twice", "file", lambda whole, path, bait: whole + whole, loads=True),
-    Attack("rubbish behind it", "file", lambda whole, path, bait: whole + np.random.default_rng(0).bytes(5000),
-           loads=True),
+    Attack(
+        "rubbish behind it",
+        "file",
+        lambda whole, path, bait: whole + np.random.default_rng(0).bytes(5000),
+        loads=True,
+    ),
 ]

@@ -67,10 +67,40 @@ def zeros(whole, other, rng):
 # ---------------------------------------------------------------- JSON
 
 ODD = (
-    None, True, False, 0, 1, -1, 2, 3, 64, 2**31, 2**63, 10**30, 0.5, -1.5, 1e30, "", "Dense", "Lambda", "os.system",
-    "x", "wide", "../x", "\u0000", "float16", [], [[]], [None, 4], {}, {"class_name": "Dense", "config": {}},
-    {"class_name": "__lambda__", "config": {}}, "keras.layers", "builtins", "tanh",
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2,
+    3,
+    64,
+    2**31,
+    2**63,
+    10**30,
+    0.5,
+    -1.5,
+    1e30,
+    "",
+    "Dense",
+    "Lambda",
+    "os.system",
+    "x",
+    "wide",
+    "../x",
+    "\u0000",
+    "float16",
+    [],
+    [[]],
+    [None, 4],
+    {},
+    {"class_name": "Dense", "config": {}},
+    {"class_name": "__lambda__", "config": {}},
+    "keras.layers",
+    "builtins",
+    "tanh",
+)
 
 
 def places(value):

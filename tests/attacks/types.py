@@ -60,13 +60,15 @@ def opaque(tag):
     return kind
 
 
-def marked(value):
-    """Returns a change to an opaque array whose marker `dtype` is something else than Keras's text."""
+def marked(value, filled=False):
+    """Returns a change to an opaque array whose marker `dtype` says `value`; Keras says "bfloat16"."""
 
     def change(group, name, values, bait):
-        space = h5py.h5s.create_simple(values.shape)
-        h5py.h5d.create(group.id, name.encode(), opaque(b"V2"), space)
-        group[name].attrs.create("dtype", value)
+        if filled:
+            group.create_dataset(name, data=np.zeros(values.shape, "V2"))
+        else:
+            h5py.h5d.create(group.id, name.encode(), opaque(b"V2"), h5py.h5s.create_simple(values.shape))
+        group[name].attrs["dtype"] = value
 
     return instead(change)
 
@@ -131,8 +133,8 @@ NAMES = {
     "a group for an array": (instead(lambda g, n, v, b: g.create_group(n)), ""),
     "nothing": (instead(lambda g, n, v, b: None), ""),
     "numbers too large": (of(lambda v: v.astype("f8") * 1e300), "can't hold"),
-    "marker of another type": (marked(3), REAL),
-    "marker that is a long list": (marked(np.zeros(8000)), REAL),
+    "marker of another type": (marked(3), "texts"),
+    "marker that is a long list": (marked(np.zeros(8000)), "texts"),
     "marker of other text": (marked("float8"), REAL),
     "checksum that is a list": (counted, "checksum"),
     "unknown filter": (filtered((32001, (1,))), "filters"),
@@ -150,6 +152,7 @@ NAMES = {
 
 ATTACKS = [
     *(Attack(name, "arrays", change, says) for name, (change, says) in NAMES.items()),
+    Attack("brain floats as Keras writes them", "arrays", marked("bfloat16", filled=True), loads=True),
     Attack("a named type", "arrays", instead(named), "neither|named"),
     Attack(
         "a type in the place of a layer",

@@ -3,6 +3,7 @@
 import io
 import stat
 import struct
+import warnings
 import zipfile
 import zlib
 
@@ -17,7 +18,8 @@ CENTRAL, LOCAL, END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
 def archive(members, **packing):
     """Returns a zip archive of [(name or ZipInfo, bytes)]."""
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", **packing) as file:
+    with warnings.catch_warnings(), zipfile.ZipFile(made, "w", **packing) as file:
+        warnings.simplefilter("ignore")  # zipfile warns of members that are there twice
         for name, data in members:
             file.writestr(name, data)
     return made.getvalue()
@@ -118,8 +120,10 @@ def bomb(name, size):
     def change(members, path, bait):
         raw = blanks(size)
         crc = zlib.crc32(b" " * size) if size < 1 << 25 else 0
-        return by_hand([(n, d, 0, len(d), zlib.crc32(d)) for n, d in members.items() if n != name]
-                       + [(name, raw, 8, size, crc)])
+        return by_hand(
+            [(n, d, 0, len(d), zlib.crc32(d)) for n, d in members.items() if n != name]
+            + [(name, raw, 8, size, crc)]
+        )
 
     return change
 
@@ -136,7 +140,9 @@ def by_hand(members):
     body, central = b"", b""
     for name, raw, method, size, crc in members:
         fields = struct.pack("<HHHLLLHH", method, 0, 33, crc, len(raw), size, len(name), 0)
-        central += CENTRAL + struct.pack("<HHH", 20, 20, 0) + fields + struct.pack("<HHHLL", 0, 0, 0, 0, len(body))
+        central += (
+            CENTRAL + struct.pack("<HHH", 20, 20, 0) + fields + struct.pack("<HHHLL", 0, 0, 0, 0, len(body))
+        )
         central += name.encode()
         body += LOCAL + struct.pack("<HH", 20, 0) + fields + name.encode() + raw
     end = END + struct.pack("<HHHHLLH", 0, 0, len(members), len(members), len(central), len(body), 0)
@@ -330,10 +336,19 @@ ATTACKS = [
     Attack("metadata that is a list", "zip", metadata(b"[]")),
     Attack("metadata that is deep", "zip", metadata(b"[" * 100_000)),
     Attack("metadata twice the same key", "zip", metadata(b'{"keras_version": "3", "keras_version": "4"}')),
-    Attack("a version that is no text", "zip", metadata(b'{"keras_version": {"a": 1}, "date_saved": []}'), loads=True),
+    Attack(
+        "a version that is no text",
+        "zip",
+        metadata(b'{"keras_version": {"a": 1}, "date_saved": []}'),
+        loads=True,
+    ),
     Attack("a version from the future", "zip", metadata(b'{"keras_version": "99.0"}'), loads=True),
-    Attack("a version of many letters", "zip", metadata(b'{"keras_version": "' + b"9" * 500_000 + b'"}')
-           , loads=True),
+    Attack(
+        "a version of many letters",
+        "zip",
+        metadata(b'{"keras_version": "' + b"9" * 500_000 + b'"}'),
+        loads=True,
+    ),
 ]
 
 

@@ -9,5 +9,18 @@ from tests.cases.layers import LAYERS
 from tests.cases.losses import LOSSES
 from tests.cases.operations import MERGING, OPERATIONS
 from tests.cases.pooling import POOLING
+from tests.cases.recurrent import RECURRENT
 
-CASES = ACTIVATIONS + ATTENTION + AUGMENTATION + LOSSES + OPERATIONS + MERGING + LAYERS + CONVOLUTION + POOLING + IMAGING
+CASES = (
+    ACTIVATIONS
+    + ATTENTION
+    + AUGMENTATION
+    + LOSSES
+    + OPERATIONS
+    + MERGING
+    + LAYERS
+    + CONVOLUTION
+    + POOLING
+    + RECURRENT
+    + IMAGING
+)

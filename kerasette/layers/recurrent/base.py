@@ -10,7 +10,39 @@ from kerasette.layers.recurrent.cells import flat, output_size, run, run_back
 from kerasette.shapes import pretty
 
 
-class Recurrent(Nesting):
+class OverTime(Nesting):
+    """Base of the layers that are called on a sequence, initial states and a mask."""
+
+    supports_masking = True
+    tensor_arguments = ("initial_state", "mask")
+
+    def __call__(self, inputs, initial_state=None, mask=None, training: bool | None = None):
+        """Applies the layer to a tensor or an array.
+
+        Args:
+            inputs: (batch, steps, features).
+            initial_state: a tensor (batch, units), or a list with one for each state.
+            mask: bool (batch, steps), False where a step is left out; in a graph that of the input comes
+                along by itself.
+            training: True or False fixes the mode of this call; None follows fit and predict.
+
+        Returns:
+            The output; with `return_state` a tuple of it and the last states.
+        """
+        given = {"initial_state": initial_state, "mask": mask}
+        given = {name: value for name, value in given.items() if value is not None}
+        return super().__call__(inputs, training=training, **given)
+
+    @property
+    def keeps_state(self):
+        return self.stateful
+
+    @property
+    def commit(self):
+        return self._commit if self.stateful else None
+
+
+class Recurrent(OverTime):
     """Base of layers that run a cell over the steps of a sequence.
 
     Args:
@@ -33,8 +65,6 @@ class Recurrent(Nesting):
     """
 
     input_ranks = (2,)
-    supports_masking = True
-    tensor_arguments = ("initial_state", "mask")
 
     def __init__(
         self,
@@ -75,6 +105,11 @@ class Recurrent(Nesting):
     def saved_parts(self):
         return [("cell", self.cell)]
 
+    @property
+    def state_sizes(self) -> list[int]:
+        """The units of each state."""
+        return flat(self.cell.state_size)
+
     # ------------------------------------------------------------ shapes
 
     def build(self, shape):
@@ -93,7 +128,7 @@ class Recurrent(Nesting):
         y = (shape[0], units) if self.return_sequences else (units,)
         if not self.return_state:
             return y
-        return (y, *((size,) for size in flat(self.cell.state_size)))
+        return (y, *((size,) for size in self.state_sizes))
 
     def _fits(self, shape):
         kernel = self.keyed_parameters().get(f"{self.cell.name}/kernel")
@@ -102,35 +137,18 @@ class Recurrent(Nesting):
     def compute_mask(self, inputs, mask=None):
         """Returns the mask for a sequence of outputs, None for states and last outputs."""
         own = mask if self.return_sequences else None
-        return [own, *[None] * len(flat(self.cell.state_size))] if self.return_state else own
+        return [own, *[None] * len(self.state_sizes)] if self.return_state else own
 
     # ------------------------------------------------------------ calls
-
-    def __call__(self, inputs, initial_state=None, mask=None, training: bool | None = None):
-        """Applies the layer to a tensor or an array.
-
-        Args:
-            inputs: (batch, steps, features).
-            initial_state: a tensor (batch, units), or a list with one for each state.
-            mask: bool (batch, steps), False where a step is left out; in a graph that of the input comes
-                along by itself.
-            training: True or False fixes the mode of this call; None follows fit and predict.
-
-        Returns:
-            The output; with `return_state` a tuple of it and the last states.
-        """
-        given = {"initial_state": initial_state, "mask": mask}
-        given = {name: value for name, value in given.items() if value is not None}
-        return super().__call__(inputs, training=training, **given)
 
     def _named(self, named):
         if "initial_state" not in named:
             return named
         states = [as_tensor(state) for state in spread(named.pop("initial_state"))]
-        sizes = flat(self.cell.state_size)
+        sizes = self.state_sizes
         if len(states) != len(sizes):
             raise value_error(
-                f"{self.name} ({type(self).__name__}) has {len(sizes)} states, got {len(states)} in initial_state."
+                f"{self.name} ({type(self).__name__}) has {len(sizes)} states, initial_state {len(states)}."
             )
         for state, size in zip(states, sizes, strict=True):
             if hasattr(state, "shape") and tuple(state.shape[1:]) != (size,):
@@ -141,16 +159,8 @@ class Recurrent(Nesting):
 
     # ------------------------------------------------------------ state
 
-    @property
-    def keeps_state(self):
-        return self.stateful
-
-    @property
-    def commit(self):
-        return self._commit if self.stateful else None
-
     def _commit(self, w, caches):
-        self.states = list(caches[-1][2])
+        self.states = [state.copy() for state in caches[-1][2]]
 
     def reset_states(self) -> None:
         """Makes a stateful layer begin with zeros again; batches may have another size then."""
@@ -160,14 +170,14 @@ class Recurrent(Nesting):
 
     def _initial(self, x, given):
         """Returns the initial states, None for zeros."""
-        count = len(flat(self.cell.state_size))
+        count = len(self.state_sizes)
         if given:
             return [given[f"state_{number}"].astype(x.dtype) for number in range(count)]
         if not self.stateful or self.states is None:
             return [None] * count
         if len(self.states[0]) != len(x):
             raise value_error(
-                f"{self.name} is stateful and remembers a batch of {len(self.states[0])}, got one of {len(x)}.",
+                f"{self.name} is stateful and remembers {len(self.states[0])} samples, but got {len(x)}.",
                 "Keep batches equal, or call reset_states() between.",
             )
         return [to_module(xp_of(x), state, x.dtype) for state in self.states]
@@ -184,27 +194,31 @@ class Recurrent(Nesting):
         """The cell has it."""
 
     def _draw(self, rng, batch, shape, *_):
-        return self.cell.draw(rng, batch, shape[1:], *((size,) for size in flat(self.cell.state_size)))
+        return self.cell.draw(rng, batch, shape[1:], *((size,) for size in self.state_sizes))
 
     def _inner(self, ctx):
         return InnerContext(ctx, "cell", self.cell, ctx.noise)
 
     def forward(self, ctx, w, x, mask=None, **given):
+        wants = self.return_state or self.stateful
         options = {
             "sequences": self.return_sequences,
-            "states": True,
+            "states": wants,
             "reverse": self.go_backwards,
             "zero_output": self.zero_output_for_mask,
         }
         mask = None if mask is None else mask.astype(bool)
         inner, states = self._inner(ctx), self._initial(x, given)
-        (y, *last), cache = run(self.cell, inner, self.part(self.cell, w), x, states, mask, options)
-        names = () if mask is None and not given else ("mask", *given)
-        return ((y, *last) if self.return_state else y), (cache, names, last, x.shape)
+        y, cache = run(self.cell, inner, self.part(self.cell, w), x, states, mask, options)
+        last = y[1:] if wants else ()
+        if wants and not self.return_state:
+            y = y[0]
+        return y, (cache, mask is not None or bool(given), last, x.shape)
 
     def backward(self, ctx, w, dw, dy, cache):
-        cache, names, last, shape = cache
-        dy = dy if self.return_state else (dy, *[None] * len(last))
+        cache, named, last, shape = cache
+        if last and not self.return_state:
+            dy = (dy, *[None] * len(last))
         dx = None
         if ctx.need_dx:
             n, steps, *rest = shape
@@ -212,7 +226,7 @@ class Recurrent(Nesting):
             dx = ctx.xp.moveaxis(room, -1, 0)
         weights = self.part(self.cell, w), self.part(self.cell, dw)
         dx, dstates = run_back(self.cell, self._inner(ctx), *weights, dy, cache, dx)
-        if not names:
+        if not named:
             return dx
         return dx, {f"state_{number}": d for number, d in enumerate(dstates) if d is not None}
 

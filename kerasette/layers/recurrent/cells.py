@@ -151,7 +151,7 @@ class BuiltinCell(Cell):
                 continue
             bend = activations.get(getattr(self, name))
             if bend.output_shape((self.units,)) != (self.units,):
-                raise value_error(f"{self.name}: {name} must keep the number of units; '{bend.name}' doesn't.")
+                raise value_error(f"{self.name}: {name} must keep the number of units, not {bend.name!r}.")
             found[name] = None if bend is activations.get(usual) else bend
         return found
 
@@ -200,7 +200,7 @@ class BuiltinCell(Cell):
 
     @property
     def _masks(self):
-        """How many masks inputs and state have: one for each gate where the state is dropped too, as in Keras."""
+        """How many masks inputs and state have: as in Keras, one a gate where the state is dropped too."""
         return self.gates if self.recurrent_dropout else 1
 
     def _draw(self, rng, batch, shape, *_):
@@ -321,11 +321,13 @@ class StackedRNNCells(Nesting, Cell):
         states, caches, ends, last = list(states), [], [], self.cells[-1]
         for cell, inner in self._inner(ctx, x.shape[-1], len(x)):
             own = [states.pop(0) for _ in flat(cell.state_size)]
-            wanted = {"states": True, "sequences": cell is not last or options.sequences}
+            wanted = {"states": options.states, "sequences": cell is not last or options.sequences}
             if cell is last:
                 wanted["zero_output"] = options.zero_output
-            (x, *new), cache = run(cell, inner, self.part(cell, w), x, own, mask, wanted)
-            ends += new
+            x, cache = run(cell, inner, self.part(cell, w), x, own, mask, wanted)
+            if options.states:
+                x, *new = x
+                ends += new
             caches.append((cell, inner, cache, len(own)))
         return options.results(x, ends), (caches, options)
 
@@ -337,8 +339,10 @@ class StackedRNNCells(Nesting, Cell):
         for cell, inner, inner_cache, held in reversed(caches):
             own, dends = dends[len(dends) - held :], dends[: len(dends) - held]
             to = options.ordered(dx) if cell is self.cells[0] else None
-            dy, dinitial = run_back(cell, inner, self.part(cell, w), self.part(cell, dw), (dy, *own), inner_cache, to)
-            dstates = dinitial + dstates
+            weights = self.part(cell, w), self.part(cell, dw)
+            given = (dy, *own) if options.states else dy
+            dy, dinitial = run_back(cell, inner, *weights, given, inner_cache, to)
+            dstates = [*dinitial, *dstates]
         return options.ordered(dy), dstates
 
     def forward(self, ctx, w, x, *states):
@@ -358,7 +362,7 @@ def checked_cell(owner: str, cell):
     cell = as_layer(owner, "a cell", cell)
     if getattr(cell, "state_size", None) is None:
         raise type_error(
-            f"{owner}: a cell must say its state_size (units, or a list of them); {type(cell).__name__} doesn't."
+            f"{owner}: a cell says its state_size (units, or a list of them); {type(cell).__name__} doesn't."
         )
     refuse_activity(owner, cell)
     return cell

@@ -46,7 +46,8 @@ class RNN(Recurrent):
             zero_output_for_mask=zero_output_for_mask,
             **base,
         )
-        self.cell = StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else checked_cell(self.name, cell)
+        several = isinstance(cell, (list, tuple))
+        self.cell = StackedRNNCells(cell) if several else checked_cell(self.name, cell)
         if not self.trainable:
             self.cell.trainable = False
 
