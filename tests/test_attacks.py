@@ -104,6 +104,7 @@ def test_an_attack(good, arena, bell, place, attack, entry):
     assert found["peak"] <= EXTRA, found
     if found["error"] is None:
         assert attack.loads, f"it loaded: {found}"
+        assert entry == "load_weights" or not found["changed"]
         return
     assert found["error"] == "LoadError" and "ValueError" in found["bases"], found
     assert len(found["text"]) <= LONGEST, f"{len(found['text'])} characters: {found['text']}"

@@ -18,11 +18,27 @@ FAMILIES = {
     "Activation": ((4,), ["L.Activation('gelu')", "L.Activation('softmax')"]),
     "ActivityRegularization": ((4,), ["L.ActivityRegularization(l1=0.1, l2=0.2)"]),
     "AlphaDropout": ((4,), ["L.AlphaDropout(0.2, seed=3)"]),
+    "AveragePooling1D": (
+        (6, 2),
+        ["L.AveragePooling1D(2)", "L.AveragePooling1D(3, strides=2, padding='same')"],
+    ),
+    "AveragePooling2D": (
+        (6, 5, 2),
+        ["L.AveragePooling2D(2)", "L.AveragePooling2D(3, strides=2, padding='same')"],
+    ),
+    "AveragePooling3D": (
+        (4, 4, 5, 2),
+        ["L.AveragePooling3D(2)", "L.AveragePooling3D(3, strides=2, padding='same')"],
+    ),
     "BatchNormalization": (
         (3, 4),
         ["L.BatchNormalization()", "L.BatchNormalization(axis=1, scale=False)"],
     ),
     "CategoryEncoding": ((4,), ["L.CategoryEncoding(7, output_mode='count')"]),
+    "CenterCrop": ((6, 5, 2), ["L.CenterCrop(3, 4)"]),
+    "Cropping1D": ((6, 2), ["L.Cropping1D()", "L.Cropping1D((1, 2))"]),
+    "Cropping2D": ((6, 5, 2), ["L.Cropping2D()", "L.Cropping2D(((1, 0), (0, 2)))"]),
+    "Cropping3D": ((4, 4, 5, 2), ["L.Cropping3D()", "L.Cropping3D((1, 0, 2))"]),
     "Dense": (
         (4,),
         [
@@ -38,6 +54,30 @@ FAMILIES = {
     "Flatten": ((3, 4), ["L.Flatten()"]),
     "GaussianDropout": ((4,), ["L.GaussianDropout(0.2)"]),
     "GaussianNoise": ((4,), ["L.GaussianNoise(0.1, seed=2)"]),
+    "GlobalAveragePooling1D": (
+        (6, 2),
+        ["L.GlobalAveragePooling1D()", "L.GlobalAveragePooling1D('channels_first', keepdims=True)"],
+    ),
+    "GlobalAveragePooling2D": (
+        (6, 5, 2),
+        ["L.GlobalAveragePooling2D()", "L.GlobalAveragePooling2D('channels_first', keepdims=True)"],
+    ),
+    "GlobalAveragePooling3D": (
+        (4, 4, 5, 2),
+        ["L.GlobalAveragePooling3D()", "L.GlobalAveragePooling3D('channels_first', keepdims=True)"],
+    ),
+    "GlobalMaxPooling1D": (
+        (6, 2),
+        ["L.GlobalMaxPooling1D()", "L.GlobalMaxPooling1D('channels_first', keepdims=True)"],
+    ),
+    "GlobalMaxPooling2D": (
+        (6, 5, 2),
+        ["L.GlobalMaxPooling2D()", "L.GlobalMaxPooling2D('channels_first', keepdims=True)"],
+    ),
+    "GlobalMaxPooling3D": (
+        (4, 4, 5, 2),
+        ["L.GlobalMaxPooling3D()", "L.GlobalMaxPooling3D('channels_first', keepdims=True)"],
+    ),
     "GroupNormalization": (
         (3, 4),
         ["L.GroupNormalization(2)", "L.GroupNormalization(-1, axis=1, epsilon=0.1, center=False)"],
@@ -48,6 +88,9 @@ FAMILIES = {
         ["L.LayerNormalization()", "L.LayerNormalization(axis=[1, 2], epsilon=1e-5)"],
     ),
     "LeakyReLU": ((4,), ["L.LeakyReLU(negative_slope=0.1)"]),
+    "MaxPooling1D": ((6, 2), ["L.MaxPooling1D(2)", "L.MaxPooling1D(3, strides=2, padding='same')"]),
+    "MaxPooling2D": ((6, 5, 2), ["L.MaxPooling2D(2)", "L.MaxPooling2D(3, strides=2, padding='same')"]),
+    "MaxPooling3D": ((4, 4, 5, 2), ["L.MaxPooling3D(2)", "L.MaxPooling3D(3, strides=2, padding='same')"]),
     "Normalization": (
         (4,),
         ["L.Normalization()", "L.Normalization(mean=[1.0, 2, 3, 4], variance=[1.0, 1, 4, 4])"],
@@ -72,11 +115,21 @@ FAMILIES = {
     "RepeatVector": ((4,), ["L.RepeatVector(3)"]),
     "Rescaling": ((4,), ["L.Rescaling(0.5, offset=1.0)", "L.Rescaling([1.0, 2.0, 3.0, 4.0])"]),
     "Reshape": ((3, 4), ["L.Reshape((-1, 2))"]),
+    "Resizing": (
+        (6, 5, 2),
+        ["L.Resizing(3, 4)", "L.Resizing(3, 4, 'nearest', pad_to_aspect_ratio=True, fill_value=1.0)"],
+    ),
     "Softmax": ((3, 4), ["L.Softmax()", "L.Softmax(axis=1)"]),
     "SpatialDropout1D": ((3, 4), ["L.SpatialDropout1D(0.3)"]),
     "SpatialDropout2D": ((3, 4, 2), ["L.SpatialDropout2D(0.3)"]),
     "SpatialDropout3D": ((3, 4, 2, 2), ["L.SpatialDropout3D(0.3)"]),
     "UnitNormalization": ((4,), ["L.UnitNormalization()"]),
+    "UpSampling1D": ((6, 2), ["L.UpSampling1D()", "L.UpSampling1D(3)"]),
+    "UpSampling2D": ((6, 5, 2), ["L.UpSampling2D()", "L.UpSampling2D((1, 3), interpolation='bilinear')"]),
+    "UpSampling3D": ((4, 4, 5, 2), ["L.UpSampling3D()", "L.UpSampling3D((1, 2, 3))"]),
+    "ZeroPadding1D": ((6, 2), ["L.ZeroPadding1D()", "L.ZeroPadding1D((1, 2))"]),
+    "ZeroPadding2D": ((6, 5, 2), ["L.ZeroPadding2D()", "L.ZeroPadding2D(((1, 0), (0, 2)))"]),
+    "ZeroPadding3D": ((4, 4, 5, 2), ["L.ZeroPadding3D()", "L.ZeroPadding3D((1, 0, 2))"]),
 }
 MERGES = ["L.Add()", "L.Average()", "L.Maximum()", "L.Minimum()", "L.Multiply()", "L.Concatenate(axis=-1)"]
 PAIRS = ["L.Subtract()", "L.Dot(axes=1)", "L.Dot(axes=-1, normalize=True)"]

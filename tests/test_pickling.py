@@ -149,6 +149,15 @@ def test_copies_before_the_first_step(make, way):
         assert state(twin) == state(model)
 
 
+def test_a_shallow_copy_is_the_same_model():
+    model, x, y = chain()
+    twin = copy.copy(model)
+    fit(model, x, y)
+    fit(twin, x, y)
+    np.testing.assert_array_equal(twin.predict(x), model.predict(x))
+    assert twin.layers[0] is model.layers[0] and twin.optimizer is model.optimizer
+
+
 @every_way
 def test_a_model_that_was_never_compiled(way):
     x = k.Input((6,))

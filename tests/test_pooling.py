@@ -9,6 +9,7 @@ import kerasette as k
 from kerasette import functions, layers, registry
 from kerasette.backend import Scratch
 from kerasette.errors import InvalidValue
+from kerasette.functions.windows import _places, max_pool_scatter
 from kerasette.graph import Context
 from kerasette.shapes import windows
 from tests import keras_oracle
@@ -186,6 +187,27 @@ def test_inference_keeps_no_winners():
     assert functions.max_pool(x, 2, keep=False)[1][0] is None
     ctx = Context(np, "float32", need_dx=False)
     assert layers.MaxPooling2D().forward(ctx, {}, x)[1][0] is None
+
+
+def test_winners_may_be_numbers():
+    """A compiled forward says it so, and its backward may decline what it is given."""
+    x = np.random.default_rng(0).integers(0, 3, (2, 5, 6, 3)).astype("float64")
+    for size, strides, padding in (
+        ((2, 2), (2, 2), "valid"),
+        ((3, 4), (2, 1), "same"),
+        ((7, 2), (1, 3), "same"),
+    ):
+        y, (winners, shape, places, scratch) = functions.max_pool(x, size, strides, padding)
+        reached = [number for number, _, _ in _places(shape[1:3], y.shape[1:3], *places[1:3], places.before)]
+        numbers = np.array(reached, "uint8")[winners.argmax(axis=0)]
+        dy = np.random.default_rng(1).normal(size=y.shape)
+        results = []
+        for given in (winners, numbers):
+            dx = np.empty(shape)
+            max_pool_scatter.plain(dy, given, dx, places.window, places.strides, places.before, scratch)
+            results.append(dx)
+        assert np.array_equal(*results)
+        assert (winners.sum(axis=0) == 1).all()
 
 
 # ---------------------------------------------------------------- masks

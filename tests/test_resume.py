@@ -164,6 +164,18 @@ def test_rates_are_kept_to_the_last_bit(tmp_path):
     assert other.optimizer.u_product == product != float(np.float32(product))
 
 
+@pytest.mark.parametrize("at", range(1, 6))
+def test_cooldown_and_patience_go_on(tmp_path, at):
+    def run(epochs, **keywords):
+        reduces = callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=2, cooldown=2, min_delta=10.0)
+        return fit(model_of(), epochs=epochs, callbacks=[reduces], **keywords)["learning_rate"]
+
+    wanted = run(8)
+    assert len(set(wanted)) == 3
+    run(at, resume=tmp_path / "run.h5")
+    assert run(8, resume=tmp_path / "run.h5") == wanted
+
+
 def test_sums_of_metrics_within_an_epoch(tmp_path):
     metrics = ["accuracy", "mae", k.metrics.AUC(multi_label=True, num_labels=3), k.metrics.MeanIoU(3)]
     y = np.eye(3, dtype="float32")[Y]
@@ -443,6 +455,37 @@ def test_an_iterator_with_a_state_goes_on(tmp_path):
 
     whole = run()
     backup = callbacks.BackupAndRestore(tmp_path, save_freq=3)
+    with pytest.raises(Stopped):
+        run(callbacks=[backup, StopsAt("on_train_batch_end", 13)])
+    assert same(run(callbacks=[backup]), whole)
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_a_sequence_with_a_state_goes_on_within_a_pass(tmp_path, steps):
+    class Turns(Sequence):
+        turn = 0
+
+        def on_epoch_begin(self):
+            self.turn += 1
+
+        def __getitem__(self, index):
+            x, y = super().__getitem__(index)
+            return x * self.turn, y
+
+        def get_state(self):
+            return {"turn": self.turn}
+
+        def set_state(self, state):
+            self.turn = state["turn"]
+
+    def run(**keywords):
+        utils.set_random_seed(2)
+        model = model_of()
+        model.fit(Turns(), epochs=5, steps_per_epoch=steps, verbose=0, **keywords)
+        return model
+
+    whole = run()
+    backup = callbacks.BackupAndRestore(tmp_path, save_freq=5)
     with pytest.raises(Stopped):
         run(callbacks=[backup, StopsAt("on_train_batch_end", 13)])
     assert same(run(callbacks=[backup]), whole)

@@ -1,4 +1,4 @@
-"""ModelCheckpoint: writes weights while training runs."""
+"""ModelCheckpoint: writes the model or its weights while training runs."""
 
 import os
 
@@ -8,19 +8,20 @@ from kerasette.errors import MissingFile, positive_int, value_error
 
 
 class ModelCheckpoint(Monitor):
-    """Writes the weights after each epoch, after every n batches, or whenever they are the best so far.
+    """Writes the model after each epoch, after every n batches, or whenever it is the best so far.
 
     Args:
-        filepath: ends with ".weights.h5"; may hold fields: "w-{epoch:02d}-{val_loss:.3f}.weights.h5".
+        filepath: ends with ".keras" or ".h5", or for weights alone with ".weights.h5"; may hold fields:
+            "m-{epoch:02d}-{val_loss:.3f}.keras".
         monitor, mode: what is watched for `save_best_only`, see Monitor.
         verbose: 1 prints a line for each file.
         save_best_only: whether only improvements are written; without the number in the logs each is.
-        save_weights_only: must be True: whole-model files are not written yet.
+        save_weights_only: whether weights are written, and not the whole model with its optimizer.
         save_freq: "epoch", or a number of batches.
         initial_value_threshold: value that has to be improved on first.
 
     Raises:
-        InvalidValue: for a name without ".weights.h5", or save_weights_only=False.
+        InvalidValue: for a name with another ending.
         MissingFile: when training begins, where the directory doesn't exist.
     """
 
@@ -39,15 +40,7 @@ class ModelCheckpoint(Monitor):
     ):
         super().__init__(monitor, mode)
         self.filepath = os.fspath(filepath)
-        if not save_weights_only:
-            raise value_error(
-                "ModelCheckpoint: kerasette writes weights, not whole models yet.",
-                "Pass save_weights_only=True and a filepath that ends with '.weights.h5'.",
-            )
-        if not self.filepath.endswith(".weights.h5"):
-            raise value_error(
-                f"ModelCheckpoint: filepath must end with '.weights.h5', got '{self.filepath}'."
-            )
+        _check_ending(self.filepath, save_weights_only)
         if save_freq != "epoch":
             positive_int("ModelCheckpoint", "save_freq", save_freq)
         self.verbose = verbose
@@ -91,6 +84,21 @@ class ModelCheckpoint(Monitor):
                 f"Known: epoch, {', '.join(logs or {})}.",
             ) from problem
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # folders named after epochs or numbers
-        self.model.save_weights(path)
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
         if self.verbose:
-            say(f"Epoch {self._epoch + 1}: weights written to {path}.")
+            what = "weights" if self.save_weights_only else "model"
+            say(f"Epoch {self._epoch + 1}: {what} written to {path}.")
+
+
+def _check_ending(path, weights_only):
+    of_weights = path.endswith(".weights.h5")
+    if weights_only and not of_weights:
+        raise value_error(f"ModelCheckpoint: filepath must end with '.weights.h5', got '{path}'.")
+    if not weights_only and (of_weights or not path.endswith((".keras", ".h5"))):
+        raise value_error(
+            f"ModelCheckpoint: filepath must end with '.keras' or '.h5', got '{path}'.",
+            "For weights alone pass save_weights_only=True and '.weights.h5'.",
+        )

@@ -196,32 +196,42 @@ def _step(x, h, c, weights, drops, bends):
     kernel, recurrent_kernel, bias = weights
     z, read = gate_products(x, kernel, drops[0])
     part, read_state = gate_products(h, recurrent_kernel, drops[1])
-    z = z + part if bias is None else z + part + bias
-    bend, bend_gate = bends
-    units = h.shape[1]
-    i, at_i = bend_gate.forward(z[:, :units])
-    f, at_f = bend_gate.forward(z[:, units : 2 * units])
-    g, at_g = bend.forward(z[:, 2 * units : 3 * units])
-    o, at_o = bend_gate.forward(z[:, 3 * units :])
-    new_c = f * c + i * g
-    bent, at_c = bend.forward(new_c)
-    h = o * bent
-    return h, (h, new_c), (read, read_state, (i, f, g, o, c, bent), (at_i, at_f, at_g, at_o, at_c))
+    h, c, gates = lstm_gates(z + part if bias is None else z + part + bias, c, bends)
+    return h, (h, c), (read, read_state, gates)
 
 
 def _step_backward(dy, dstates, cache, bends):
     """Returns dx, the gradients of the states before the step, and those of the weights."""
-    read, read_state, (i, f, g, o, c, bent), (at_i, at_f, at_g, at_o, at_c) = cache
-    bend, bend_gate = bends
+    read, read_state, gates = cache
     dh = dstates[0] if dy is None else dstates[0] + dy
-    dc = dstates[1] + bend.backward(dh * o, at_c)
+    dz, dc = lstm_gates_backward(dh, dstates[1], gates, bends)
+    dx, dkernel = gate_products_backward(dz, read)
+    dh, drecurrent_kernel = gate_products_backward(dz, read_state)
+    return dx, (dh, dc), (dkernel, drecurrent_kernel, sum_rows(dz))
+
+
+def lstm_gates(z, c, bends):
+    """Computes new states h and c from the gates (..., 4 U) before they're bent, and the state c (..., U)."""
+    bend, bend_gate = bends
+    units = c.shape[-1]
+    i, at_i = bend_gate.forward(z[..., :units])
+    f, at_f = bend_gate.forward(z[..., units : 2 * units])
+    g, at_g = bend.forward(z[..., 2 * units : 3 * units])
+    o, at_o = bend_gate.forward(z[..., 3 * units :])
+    new = f * c + i * g
+    bent, at_c = bend.forward(new)
+    return o * bent, new, (i, f, g, o, c, bent, at_i, at_f, at_g, at_o, at_c)
+
+
+def lstm_gates_backward(dh, dc, cache, bends):
+    """Returns dz (..., 4 U), and the gradient of the state c before the step, of `lstm_gates`."""
+    i, f, g, o, c, bent, at_i, at_f, at_g, at_o, at_c = cache
+    bend, bend_gate = bends
+    dc = dc + bend.backward(dh * o, at_c)
     gates = [
         bend_gate.backward(dc * g, at_i),
         bend_gate.backward(dc * c, at_f),
         bend.backward(dc * i, at_g),
         bend_gate.backward(dh * bent, at_o),
     ]
-    dz = xp_of(dh).concatenate(gates, axis=1)
-    dx, dkernel = gate_products_backward(dz, read)
-    dh, drecurrent_kernel = gate_products_backward(dz, read_state)
-    return dx, (dh, dc * f), (dkernel, drecurrent_kernel, sum_rows(dz))
+    return xp_of(dh).concatenate(gates, axis=-1), dc * f

@@ -28,8 +28,8 @@ def max_pool_windows(x, y, window, strides, before, scratch, keep=True):
         keep: whether `max_pool_scatter` will follow.
 
     Returns:
-        The winners, or None: for each element of the window that lies inside the image somewhere, row by row, a
-        bool array like y that is True where it is the maximum, and of equal ones the first.
+        The winners, or None: for each element of the window that lies inside the image somewhere, row by row,
+        a bool array like y that is True where it is the maximum, and of equal ones the first.
     """
     xp = xp_of(x)
     (_, *first), *others = _places(x.shape[1:-1], y.shape[1:-1], window, strides, before)
@@ -114,8 +114,8 @@ def sum_scatter(dy, dx, window, strides, before, scratch):
 def _places(lengths, positions, window, strides, before):
     """Returns (number, index of the windows, index of their pixels) for each element of the window.
 
-    They come row by row; those that lie outside the image everywhere are left out. The index of the windows is
-    None where every window has its pixel there.
+    They come row by row; those that lie outside the image everywhere are left out. The index of the windows
+    is None where every window has its pixel there.
     """
     axes = []
     for n, o, k, s, p in zip(lengths, positions, window, strides, before, strict=True):

@@ -67,6 +67,9 @@ class EinsumDense(Layer):
         x, kernel, y = spelled_out(self.equation, len(shape) + 1)
         lengths = dict(zip(x, (None, *shape), strict=True))
         hidden = len(x) - len(self.equation.replace(" ", "").partition(",")[0].replace("...", ""))
+        for letter in (*y, *kernel):
+            if (letter in x) + (letter in kernel) + (letter in y) < 2:
+                raise self._misfit(shape, f"it names '{letter}' in one place only")
         if x[0] != y[0]:
             raise self._misfit(shape, "input and output must both begin with the batch")
         leading = self.equation.lstrip().startswith("...")

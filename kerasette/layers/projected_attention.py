@@ -6,13 +6,14 @@ from kerasette.layers.attention_axes import attention_axes
 from kerasette.layers.base import Layer, as_tensor
 from kerasette.layers.core import checked_seed
 from kerasette.layers.einsum_dense import EinsumDense
+from kerasette.layers.nesting import Nesting
 from kerasette.registry import auto_name
 from kerasette.shapes import pretty
 
 MASKS = ("query_mask", "value_mask", "key_mask", "attention_mask")
 
 
-class ProjectedAttention(Layer):
+class ProjectedAttention(Nesting):
     """Base of the layers that attend between projections: calls, masks, the contract.
 
     A subclass stores its own arguments and defines `_heads()`: {name of a projection: (heads, width)}
@@ -63,7 +64,7 @@ class ProjectedAttention(Layer):
             auto_name(unused)  # Keras makes layers of these names here, which later ones are counted from
 
     def _add_projection(self, name, shape, equation, lengths, bias_axes):
-        """Makes one EinsumDense, reachable as in Keras (`_query_dense`), and takes over its parameters."""
+        """Makes one EinsumDense, reachable as in Keras (`_query_dense`)."""
         names = [f"{part}_{what}" for part in ("kernel", "bias") for what in ("regularizer", "constraint")]
         part = EinsumDense(
             equation,
@@ -75,14 +76,12 @@ class ProjectedAttention(Layer):
             name=name,
             **{name: getattr(self, name) for name in names},
         )
-        part._ensure_built([shape])
-        for parameter in part.parameters:
-            parameter.layer_name = f"{self.name}/{name}"
-            self._params[f"{name}/{parameter.name}"] = parameter
+        self.build_held(part, shape)
         setattr(self, f"_{name.replace('attention_', '')}_dense", part)
 
-    def keyed_parameters(self):
-        return dict(self._params)
+    @property
+    def held(self):
+        return [part for _, part in self.saved_parts()] if self.built else []
 
     def saved_parts(self):
         """Returns [(name of the attribute in Keras, projection)], which is where files have the weights."""

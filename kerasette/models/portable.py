@@ -37,6 +37,12 @@ class Portable:
     def _stateful(self):
         return [layer for layer, _ in self._trainable_now() if layer.keeps_state and "states" in vars(layer)]
 
+    def __copy__(self):
+        """Returns a model that shares everything with this one; `copy.deepcopy` makes one of its own."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
     def __getstate__(self):
         state = super().__getstate__()
         for name in ("_lock", "_predictor", "_known", "_run", *_COMPILED):

@@ -13,6 +13,8 @@ from kerasette.ops.shaping import Concatenate
 from kerasette.saving import rebuilding
 from kerasette.saving.faults import load_error
 from kerasette.saving.guard import guarded
+from kerasette.saving.layers_missing import refuse_missing
+from kerasette.saving.legacy_config import modern
 from kerasette.saving.rebuilding import DEEPEST, MOST, OPERATIONS, TENSOR
 
 LARGEST_TEXT = 16 << 20  # bytes of JSON
@@ -46,7 +48,8 @@ def model_from_config(config: dict, custom_objects: dict | None = None, cls: typ
     """
     with guarded(custom_objects):
         rebuilding.check_depth(config)
-        return rebuilding.model(config, cls)
+        entry = modern({"class_name": cls.__name__, "config": config})
+        return rebuilding.model(entry["config"], cls)
 
 
 def model_to_json(model: Model, **keywords) -> str:
@@ -75,6 +78,8 @@ def model_from_json(json_string: str, custom_objects: dict | None = None) -> Mod
     """
     entry = parse(json_string)
     with guarded(custom_objects):
+        entry = modern(entry)
+        refuse_missing(entry)
         model = rebuilding.layer(entry)
         if not isinstance(model, Model):
             raise load_error(f"The text describes a {type(model).__name__}, not a Model or Sequential.")

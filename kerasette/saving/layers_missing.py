@@ -1,6 +1,7 @@
 """The layers of a configuration that nothing here is called: all of them, not the first only."""
 
 from kerasette import registry
+from kerasette.saving.faults import load_error
 
 _INNER = ("layer", "backward_layer", "forward_layer", "cell")
 
@@ -33,3 +34,12 @@ def _is_known(entry, name):
     return any(
         isinstance(one, str) and registry.is_known(kind, one) for kind in ("layer", "operation") for one in names
     )
+
+
+def refuse_missing(entry: dict) -> None:
+    """Raises LoadError with the names of all layers that are missing; one alone is left to the registry."""
+    unknown = missing(entry)
+    if len(unknown) > 1:
+        raise load_error(
+            f"Unknown layers: {', '.join(unknown)}. kerasette doesn't have them; pass your own by custom_objects."
+        )

@@ -1,6 +1,7 @@
 """save_model and load_model: whole models, in the format that the name and the first bytes tell."""
 
 import re
+import sys
 import warnings
 
 from kerasette import params
@@ -25,7 +26,7 @@ from kerasette.saving.faults import load_error
 from kerasette.saving.guard import guarded
 from kerasette.saving.hdf5 import reading
 from kerasette.saving.inspection import SIGNATURE, beginning, look
-from kerasette.saving.layers_missing import missing
+from kerasette.saving.layers_missing import refuse_missing
 
 ZIP, OLDER = ".keras", (".h5", ".hdf5")
 REASON = "A file can't ask for more than it stores; it is damaged, or wasn't made by Keras."
@@ -78,16 +79,19 @@ def save_model(
 
 
 def _version():
-    from kerasette import __version__  # when it is needed: the package is whole by then
-
-    return __version__
+    return sys.modules[__name__.partition(".")[0]].__version__
 
 
 # ---------------------------------------------------------------- loading
 
 
 def load_model(
-    filepath, custom_objects: dict | None = None, compile: bool = True, safe_mode: bool = True, *, strict: bool = False
+    filepath,
+    custom_objects: dict | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+    *,
+    strict: bool = False,
 ) -> Model:
     """Reads a whole model from a file of ours or of Keras (2 and 3), ready to predict and to train on.
 
@@ -150,12 +154,7 @@ def _from_older(path, stored, custom_objects, compile, strict):
 def _made(path, entry, held):
     """Returns the model of an entry with zeros as weights; `held` are the arrays that the file has for it."""
     rebuilding.check_depth(entry)
-    unknown = missing(entry)
-    if unknown:
-        names = ", ".join(unknown)
-        raise load_error(
-            f"'{path}' has layers that kerasette doesn't know: {names}. Pass your own by custom_objects."
-        )
+    refuse_missing(entry)
     elements = sum(item.elements for item in held.values())
     with params.limited(elements, REASON, blank=True):
         model = rebuilding.layer({key: value for key, value in entry.items() if key != "compile_config"})

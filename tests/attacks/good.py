@@ -1,5 +1,6 @@
 """The good model and its files, and how an attack gets into each of them."""
 
+import functools
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import numpy as np
 
 import kerasette
 from kerasette import Input, layers
+from tests.attacks import families
 
 ENDINGS = {"load_weights": ".weights.h5", "keras": ".keras", "h5": ".h5", "json": ".json", "config": ".json"}
 SHAPE = (4, 64)  # of the array that attacks change
@@ -52,6 +54,11 @@ class Good:
             whole = self.path(entry).read_bytes()
             (folder / f"broken.{entry}{ENDINGS[entry]}").write_bytes(whole[: len(whole) // 2])
         self.model = made
+
+    @functools.cached_property
+    def families(self) -> list[str]:
+        """The text of a small model for each class of layer."""
+        return families.texts()
 
     def path(self, entry) -> Path:
         """Returns the good file of one entry."""

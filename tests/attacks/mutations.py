@@ -4,17 +4,22 @@ import json
 
 import numpy as np
 
+from tests.attacks import families
 from tests.attacks.good import ENDINGS, Attack
 
 TEXTS = ("keras", "h5", "json", "config")  # files with a configuration
 FILES = ("load_weights", "keras", "h5")  # files of bytes
-KINDS = ("flips", "cut", "splice", "move", "zeros", "json", "json")
+KINDS = ("flips", "cut", "splice", "move", "zeros", "json", "json", "layers", "layers")
 
 
 def mutate(good, seed, folder):
     """Returns (what was done, the way in, the path of the file) for one number."""
     rng = np.random.default_rng(seed)
     kind = KINDS[rng.integers(len(KINDS))]
+    if kind == "layers":
+        path = folder / "m.json"
+        path.write_text(families.edited(good.families[rng.integers(len(good.families))], rng))
+        return kind, "json", path
     entry = str(rng.choice(TEXTS if kind == "json" else FILES))
     if kind == "json":
         attack = Attack("json", "config", lambda config, bait: edited(config, rng))

@@ -101,8 +101,9 @@ class TimeDistributed(Nesting):
         return self._commit if self._inner_layer.commit is not None else None
 
     def _commit(self, w, caches):
-        inner = [one[0] for cache in caches for _, one in cache[0]]
-        self._inner_layer.commit(self.part(self.layer, w), inner)
+        w = self.part(self.layer, w)
+        for pieces in zip(*[cache[0] for cache in caches], strict=True):  # step by step, if they are apart
+            self._inner_layer.commit(w, [one[0] for _, one in pieces])
 
     def _pieces(self, ctx, shape):
         """Returns [(context, steps)]: all steps at once, or one by one."""
