@@ -60,7 +60,7 @@ def build(changed):
 def draw_changes(image, path):
     """Draws one image as it is, then eight draws of each layer."""
     layers = {
-        "RandomFlip": RandomFlip(),
+        "RandomFlip": RandomFlip("horizontal"),
         "RandomRotation": RandomRotation(0.15, **OUTSIDE),
         "RandomZoom": RandomZoom(0.4, **OUTSIDE),
         "RandomTranslation": RandomTranslation(0.25, 0.25, **OUTSIDE),
@@ -69,10 +69,10 @@ def draw_changes(image, path):
         "RandomBrightness": RandomBrightness(0.5, value_range=(0, 1)),
         "those of training": augment(),
     }
-    copies = np.repeat(image[None], 8, axis=0)
     figure, grid = plt.subplots(len(layers), 9, figsize=(9, 8), layout="constrained")
     for line, (name, layer) in zip(grid, layers.items(), strict=True):
-        for axes, shown in zip(line, [image, *layer(copies, training=True)], strict=True):
+        drawn = [layer(image[None], training=True) for _ in range(8)]
+        for axes, shown in zip(line, [image, *drawn], strict=True):
             axes.imshow(shown.squeeze(), cmap="gray_r", vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")

@@ -26,7 +26,7 @@ def build():
     code = Conv2D(8, 3, padding="same", activation="relu")(x)
     x = Conv2DTranspose(32, 3, strides=2, padding="same", activation="relu")(code)
     outputs = Conv2DTranspose(1, 5, strides=2, padding="same", activation="sigmoid")(x)
-    model = Model(inputs, outputs).compile("binary_crossentropy", Adam(0.002), metrics=["mse"])
+    model = Model(inputs, outputs).compile("binary_crossentropy", Adam(0.004), metrics=["mse"])
     return model, Model(inputs, code)
 
 

@@ -16,14 +16,14 @@ from kerasette.layers import Conv2D
 FIELD, STEP = (
     8,
     2,
-)  # a pixel of the second layer's maps sees 8 x 8 of the image, its neighbour those 2 further
+)  # a pixel of the second layer's maps sees 8 x 8 of the image; the next one's lie 2 on
 
 
 def mosaic(maps, columns):
-    """Returns maps (height, width, channels) as one picture, `columns` of them side by side, lines between."""
+    """Returns maps (height, width, channels) as one picture, `columns` of them in a row."""
     maps = maps / max(maps.max(), 1e-6)
     height, width, channels = maps.shape
-    tiles = np.full((-(-channels // columns), height + 1, columns, width + 1), np.nan)
+    tiles = np.full((-(-channels // columns), height + 1, columns, width + 1), 0.3)
     for channel in range(channels):
         row, column = divmod(channel, columns)
         tiles[row, :height, column, :width] = maps[:, :, channel]
@@ -44,20 +44,15 @@ def draw_kernels(layer, path):
 
 def draw_maps(images, maps, path):
     """Draws images, each with the maps that both layers make of it."""
-    columns = {
-        "ratios": [1, 2.1, 1.1],
-        "titles": ["input", "first layer", "second layer"],
-        "tiles": [1, 8, 8],
-    }
-    figure, grid = plt.subplots(
-        len(images), 3, figsize=(9, 9), layout="constrained", width_ratios=columns["ratios"]
-    )
+    titles, columns = ("input", "first layer", "second layer"), (1, 8, 8)
+    options = {"layout": "constrained", "width_ratios": [1, 2.1, 1.1]}
+    figure, grid = plt.subplots(len(images), 3, figsize=(9, 9), **options)
     for line, *shown in zip(grid, images, *maps, strict=True):
-        for axes, one, title, tiles in zip(line, shown, columns["titles"], columns["tiles"], strict=True):
-            axes.imshow(mosaic(one, tiles), cmap="gray_r", vmin=0, vmax=1)
+        for axes, one, count in zip(line, shown, columns, strict=True):
+            axes.imshow(mosaic(one, count), cmap="gray_r", vmin=0, vmax=1)
             axes.axis("off")
-            if line is grid[0]:
-                axes.set_title(title)
+    for axes, title in zip(grid[0], titles, strict=True):
+        axes.set_title(title)
     figure.savefig(path, dpi=150)
 
 
@@ -103,9 +98,8 @@ def main(argv=None):
     draw_maps(shown, features.predict(shown), names[1])
     draw_patches(x[:2_000], features.predict(x[:2_000])[1], names[2])
     accuracy = history.history["val_accuracy"][-1]
-    print(
-        f"A network that reads {accuracy:.1%} of 2,000 test images; what it sees: {', '.join(map(str, names))}"
-    )
+    print(f"A network that reads {accuracy:.1%} of 2,000 test images; what it sees:")
+    print(f"figures in {', '.join(map(str, names))}")
     return accuracy
 
 

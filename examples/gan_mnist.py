@@ -11,57 +11,37 @@ import matplotlib.pyplot as plt
 import mnist_cnn
 import numpy as np
 
-from kerasette import Input, Model, Sequential, utils
-from kerasette.layers import (
-    BatchNormalization,
-    Conv2D,
-    Conv2DTranspose,
-    Dense,
-    Dropout,
-    Flatten,
-    LeakyReLU,
-    ReLU,
-    Reshape,
-)
+from kerasette import Input, Model, Sequential, layers, utils
 from kerasette.losses import BinaryCrossentropy
 from kerasette.optimizers import Adam
 
-STEPS, BATCH, NUMBERS = 2_400, 64, 32
+STEPS, BATCH, NUMBERS = 1_200, 64, 32
 
 
 def build_generator():
     """Returns the network that makes an image of 28 x 28 pixels from 32 random numbers."""
-    return Sequential(
-        [
-            Input((NUMBERS,)),
-            Dense(7 * 7 * 32, use_bias=False),
-            BatchNormalization(momentum=0.9),
-            ReLU(),
-            Reshape((7, 7, 32)),
-            Conv2DTranspose(32, 4, strides=2, padding="same", use_bias=False),
-            BatchNormalization(momentum=0.9),
-            ReLU(),
-            Conv2DTranspose(1, 4, strides=2, padding="same", activation="sigmoid"),
-        ],
-        name="generator",
-    )
+    model = Sequential([Input((NUMBERS,))], name="generator")
+    model.add(layers.Dense(7 * 7 * 32, use_bias=False))
+    model.add(layers.BatchNormalization(momentum=0.9))
+    model.add(layers.ReLU())
+    model.add(layers.Reshape((7, 7, 32)))
+    model.add(layers.Conv2DTranspose(32, 4, strides=2, padding="same", use_bias=False))
+    model.add(layers.BatchNormalization(momentum=0.9))
+    model.add(layers.ReLU())
+    model.add(layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="sigmoid"))
+    return model
 
 
 def build_discriminator():
     """Returns the network that says how real an image looks: above 0 for real, below for drawn."""
-    return Sequential(
-        [
-            Input((28, 28, 1)),
-            Conv2D(32, 4, strides=2, padding="same"),
-            LeakyReLU(0.2),
-            Conv2D(64, 4, strides=2, padding="same"),
-            LeakyReLU(0.2),
-            Flatten(),
-            Dropout(0.3),
-            Dense(1),
-        ],
-        name="discriminator",
-    )
+    model = Sequential([Input((28, 28, 1))], name="discriminator")
+    for filters in (32, 64):
+        model.add(layers.Conv2D(filters, 4, strides=2, padding="same"))
+        model.add(layers.LeakyReLU(0.2))
+    model.add(layers.Flatten())
+    model.add(layers.Dropout(0.3))
+    model.add(layers.Dense(1))
+    return model
 
 
 def build():
@@ -84,9 +64,7 @@ def train(models, images, steps, shown, rng):
     """Trains both in turn; returns {step: what the generator makes of `shown`} of seven moments."""
     generator, discriminator, joint = models
     moments = {round(steps * share) for share in (0, 0.02, 0.05, 0.1, 0.25, 0.5, 1)}
-    verdicts = np.repeat(
-        [[0.9], [0.0]], BATCH, axis=0
-    )  # real ones 0.9: a discriminator too sure teaches less
+    verdicts = np.repeat([[0.9], [0.0]], BATCH, axis=0)  # 0.9: one too sure teaches less
     pictures = {}
     for step in range(steps + 1):
         if step in moments:
@@ -116,7 +94,7 @@ def draw(pictures, path):
 def main(argv=None):
     """Runs the example; returns the generator."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="80 steps instead of 2,400")
+    parser.add_argument("--quick", action="store_true", help="60 steps instead of 1,200")
     parser.add_argument("--out", type=Path, default=Path("out"), help="directory of the figures")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -127,11 +105,10 @@ def main(argv=None):
     models = build()
     shown = rng.standard_normal((12, NUMBERS), dtype="float32")
     began = time.perf_counter()
-    pictures = train(models, images, 80 if args.quick else STEPS, shown, rng)
+    pictures = train(models, images, 60 if args.quick else STEPS, shown, rng)
     draw(pictures, args.out / "gan.png")
-    print(
-        f"GAN: {max(pictures):,} steps, {time.perf_counter() - began:.1f} s; figure in {args.out / 'gan.png'}"
-    )
+    seconds = time.perf_counter() - began
+    print(f"GAN: {max(pictures):,} steps, {seconds:.1f} s; figure in {args.out / 'gan.png'}")
     return models[0]
 
 

@@ -43,7 +43,7 @@ def residual_block(x, filters, strides=1):
 
 
 def build(steps):
-    """Returns the network, compiled: images of 28 x 28, 14 x 14 and 7 x 7 pixels in 16, 32 and 64 channels."""
+    """Returns the network, compiled: maps of 14 x 14, 7 x 7 and 4 x 4 pixels in 16, 32 and 64 channels."""
     inputs = Input((28, 28, 1))
     x = Activation("relu")(convolution(inputs, 16, strides=2))
     x = residual_block(x, 16)

@@ -443,3 +443,55 @@ def test_a_deep_graph_of_short_calls_is_not_cut():
         h = layers.Dense(4)(h)
     model = k.Model(x, h).compile("mse", "sgd")
     assert model._engine.cuts(32, True) == [(0, 32)]
+
+
+# ---------------------------------------------------------------- layers that break their promises
+
+
+def model_of(layer):
+    inputs = k.Input((3,))
+    return k.Model(inputs, layer(inputs)).compile("mse", "sgd")
+
+
+def scale_layer(forward=None, backward=None):
+    class Scale(layers.Layer):
+        def build(self, shape):
+            self.add_param("w", shape, "ones")
+
+    Scale.forward = forward or (lambda self, ctx, w, x: (x * w["w"], x))
+    Scale.backward = backward or (lambda self, ctx, w, dw, dy, x: dw["w"].__setitem__(..., (dy * x).sum(0)))
+    return Scale()
+
+
+def test_replacing_a_gradient_is_noticed():
+    def backward(self, ctx, w, dw, dy, x):
+        dw["w"] = (dy * x).sum(axis=0)
+
+    model = model_of(scale_layer(backward=backward))
+    with pytest.raises(TypeError, match=r"Write into it: dw\['w'\]\[\.\.\.\] = gradient"):
+        model.train_on_batch(np.ones((4, 3)), np.ones((4, 3)))
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        (lambda self, ctx, w, x: x * w["w"], "forward must return two things"),
+        (lambda self, ctx, w, x: (x[:, :2], None), "but output_shape declares"),
+    ],
+)
+def test_a_forward_that_returns_something_else_is_named(forward, message):
+    with pytest.raises((TypeError, ValueError), match=f"scale.*{message}"):
+        model_of(scale_layer(forward)).predict(np.ones((4, 3)), verbose=0)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+def test_whole_numbers_become_floats_where_a_layer_computes_with_them(dtype):
+    inputs = k.Input((6, 6, 1), dtype=dtype)
+    outputs = layers.Dense(2)(layers.Flatten()(layers.Conv2D(2, 3)(inputs)))
+    model = k.Model(inputs, outputs).compile("mse", "sgd")
+    x = np.random.default_rng(0).integers(0, 2, (8, 6, 6, 1)).astype(dtype)
+    same = k.models.clone_model(model, input_tensors=k.Input((6, 6, 1)))
+    same.set_weights(model.get_weights())
+    found, wanted = model.predict(x, verbose=0), same.predict(x.astype("float32"), verbose=0)
+    np.testing.assert_array_equal(found, wanted)
+    assert np.isfinite(model.train_on_batch(x, np.ones((8, 2))))

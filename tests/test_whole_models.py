@@ -78,6 +78,8 @@ class Pair:
         start: the weights that both begin with.
     """
 
+    graphs = random_graphs  # the module that builds
+
     def __init__(self, number, noisy=False):
         self.number = number
         with float_type(number) as dtype:
@@ -85,9 +87,9 @@ class Pair:
             reset_names()
             tf().random.set_seed(number)
             self.models = {
-                name: random_graphs.build(library(name), number, noisy) for name in ("keras", "kerasette")
+                name: self.graphs.build(library(name), number, noisy) for name in ("keras", "kerasette")
             }
-            xs, ys, weights = random_graphs.data(number, dtype=dtype)
+            xs, ys, weights = self.graphs.data(number, dtype=dtype)
         self.xs, self.ys, self.weights = alone(xs), alone(ys), alone(weights)
         rng = np.random.default_rng(number)
         shapes = [array.shape for array in self.models["keras"].get_weights()]
@@ -107,7 +109,7 @@ class Pair:
                 k = library(name)
                 words = {"run_eagerly": True} if name == "keras" else {}
                 with float_type(self.number):
-                    model.compile(optimizer(k), **random_graphs.settings(k, self.number, **settings), **words)
+                    model.compile(optimizer(k), **self.graphs.settings(k, self.number, **settings), **words)
 
     def both(self, function):
         """Returns [function(model)] of Keras and of kerasette."""

@@ -161,15 +161,15 @@ BUGS = [
     Bug(
         "BatchNormalization: unbiased variance",
         "functions/normalization.py",
-        "variance = xp.maximum(_sum_channels(xp.square(y)) / count - rest * rest, 0.0)",
-        "variance = xp.maximum(_sum_channels(xp.square(y)) / (count - 1) - rest * rest, 0.0)",
+        "variance = xp.maximum(squares - rest * rest, 0.0)",
+        "variance = xp.maximum(squares * count / (count - 1) - rest * rest, 0.0)",
         *NUMBERS, "biased",
     ),
     Bug(
         "BatchNormalization: momentum the wrong way round",
         "layers/normalization.py",
-        "w[name] *= self.momentum\n                    w[name] += (1.0 - self.momentum) * value",
-        "w[name] *= 1.0 - self.momentum\n                    w[name] += self.momentum * value",
+        "w[name] *= self.momentum\n                w[name] += (1.0 - self.momentum) * value",
+        "w[name] *= 1.0 - self.momentum\n                w[name] += self.momentum * value",
         *NUMBERS, "biased",
     ),
     Bug(
@@ -266,8 +266,8 @@ BUGS = [
     Bug(
         "weighted metrics see no weights",
         "models/tracking.py",
-        "ws[k] if use_weights else None)",
-        "None)",
+        "weights = ws[k] if use_weights else None",
+        "weights = None",
         *TRAINING, "sample_weight",
     ),
     Bug(

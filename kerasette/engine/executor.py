@@ -5,6 +5,17 @@ from functools import partial
 from kerasette.backend import Random, Scratch
 from kerasette.errors import type_error
 from kerasette.graph import Context, alone
+from kerasette.shapes import result_of
+
+
+class Destinations(dict):
+    """{name: where the gradient of that parameter goes}: to be written into, not to be replaced."""
+
+    def __setitem__(self, name, value):
+        raise type_error(
+            f"backward replaced dw['{name}'], so its gradient would be lost.",
+            f"Write into it: dw['{name}'][...] = gradient.",
+        )
 
 
 class Executor:
@@ -50,6 +61,7 @@ class Executor:
         ]
         self._gathering = [self._contexts[step.index] for step in plan.steps if step.operation.gathers]
         self._keeps_state = any(step.operation.keeps_state for step in plan.steps)
+        self._proved = False  # whether one batch has shown that each layer returns what it declares
         self._sums = Scratch(xp, dtype)  # where gradients of several consumers meet
         self._runs, self._weights = runs, weights
         self._backward = self.way_back(self.gradients)
@@ -88,7 +100,8 @@ class Executor:
             for index, array in noise.items():
                 self._contexts[index].noise = array
         drawing = self._drawing if noise is None else None
-        for index, run, ctx, w, source, target in self._forward:
+        calls = self._forward if self._proved else self._checked()
+        for index, run, ctx, w, source, target in calls:
             if drawing and index in drawing:
                 ctx.noise = self._draw(drawing[index], step, rows)
             if type(source) is int:
@@ -101,6 +114,7 @@ class Executor:
                 for slot, one in zip(target, y, strict=True):
                     values[slot] = one
             caches[index] = cache if keep or self._keeps_state else None
+        self._proved = True
         if self._penalizing:
             self.penalty = sum(
                 s.operation.penalty(values[s.sources[0]], self._batch) for s in self._penalizing
@@ -110,6 +124,20 @@ class Executor:
     def masks(self):
         """Returns the mask of each output of the last forward, None where it has none."""
         return [None if slot is None else self._values[slot] for slot in self.plan.masks]
+
+    def _checked(self):
+        """Returns the calls of the way forward with a look at what each layer returns: for the first batch."""
+        shapes = self.plan.shapes
+
+        def looked_at(step, run, ctx, w, *xs):
+            declared = tuple(shapes[slot] for slot in step.targets)
+            result = run(ctx, w, *xs)
+            return result_of(step.operation, result, len(xs[0]), declared if len(declared) > 1 else declared[0])
+
+        return [
+            (index, partial(looked_at, step, run) if _keeps_shape(step) else run, *rest)
+            for step, (index, run, *rest) in zip(self.plan.steps, self._forward, strict=True)
+        ]
 
     def _set_mode(self, training, batch):
         if training is self._training and batch == self._batch:
@@ -198,7 +226,7 @@ class Executor:
                     _in_order(step),
                     ctx,
                     self._weights[step.layer],
-                    dw,
+                    Destinations(dw),
                     target,
                     source,
                     sums,
@@ -258,6 +286,12 @@ class Executor:
             grads[slot] = part
         else:
             grads[slot] = self.xp.add(total, part, out=self._sums((slot, "sum"), total.shape))
+
+
+def _keeps_shape(step):
+    """Tells whether the plan knows the shape that the step's own forward has, without its activation."""
+    activation = step.operation.output_activation if step.operation is step.layer else None
+    return step.operation is step.layer and (activation is None or activation.output_shape((2,)) == (2,))
 
 
 def _keyed(operation):

@@ -85,6 +85,18 @@ class _Activate:
         return self.activation.backward(dy, cache, dx=dx)
 
 
+class _Cast:
+    """The step that makes floats of whole numbers for a layer that computes with floats."""
+
+    parameters, draw, commit, fuses_with = (), None, None, None
+    couples_batch = gathers = keeps_state = keeps_order = False
+
+    def forward(self, ctx, w, x):
+        y = ctx.buffer("y", x.shape)
+        y[...] = x
+        return y, None
+
+
 class _Penalize:
     """The step that adds a penalty on a layer's output (sum over the batch, divided by its size)."""
 
@@ -128,6 +140,7 @@ class Plan:
 
     def __init__(self, graph, *, trained=frozenset(), fused=(), graded=None, input_gradients=False):
         self.shapes = []
+        self._dtypes = []
         self._has_gradient = []  # for each slot: whether it holds fractions
         self.steps = []
         self.trained = trained
@@ -148,11 +161,12 @@ class Plan:
     # ------------------------------------------------------------ from nodes to steps
 
     def _slot(self, tensor):
-        return self._add_slot(tensor.shape[1:], tensor.dtype.startswith("float"))
+        return self._add_slot(tensor.shape[1:], tensor.dtype)
 
-    def _add_slot(self, shape, has_gradient):
+    def _add_slot(self, shape, dtype="float"):
         self.shapes.append(shape)
-        self._has_gradient.append(has_gradient)
+        self._dtypes.append(dtype)
+        self._has_gradient.append(dtype.startswith("float"))
         return len(self.shapes) - 1
 
     def _inline(self, graph, inputs):
@@ -171,6 +185,9 @@ class Plan:
         operation = node.operation
         if operation.graph is not None:
             return self._inline(operation.graph, sources)[0]
+        count = len(node.positional)
+        given = [self._fitting(operation, slot) for slot in sources[:count]]
+        sources = [*given, *sources[count:]]
         targets = [self._slot(tensor) for tensor in node.outputs]
         step = Step(operation, operation, sources, targets, node.keywords.get("training"))
         step.names, step.options = node.names, node.options
@@ -182,8 +199,15 @@ class Plan:
             targets = self._append(_Penalize(operation.activity), operation, targets)
         return targets
 
+    def _fitting(self, operation, slot):
+        """Returns the slot with the values of `slot` in the type that the layer computes in."""
+        wanted = getattr(operation, "input_dtype", None)
+        if wanted is None or wanted(self._dtypes[slot]).startswith("float") == self._has_gradient[slot]:
+            return slot
+        return self._append(_Cast(), operation, [slot])[0]
+
     def _append(self, operation, layer, sources, in_place=False):
-        targets = [self._add_slot(self.shapes[sources[0]], True)]
+        targets = [self._add_slot(self.shapes[sources[0]])]
         self.steps.append(Step(operation, layer, sources, targets, in_place=in_place))
         return targets
 
@@ -224,7 +248,7 @@ class Plan:
             if relu.operation.fuses_with != "relu" or slot not in place or readers[slot] > 1:
                 continue
             pool, at = self.steps[place[slot]], place[slot]
-            between = self._add_slot(self.shapes[pool.targets[0]], True)
+            between = self._add_slot(self.shapes[pool.targets[0]])
             pool.sources, relu.sources = relu.sources, (between,)
             pool.targets, relu.targets = (between,), pool.targets
             self.steps[k], self.steps[at] = pool, relu

@@ -68,6 +68,7 @@ from kerasette.functions.augmentation import (
     translations,
     zooms,
 )
+from kerasette.functions.conv_lstm import conv_lstm, conv_lstm_backward
 from kerasette.functions.convolution import (
     conv,
     conv_backward,

@@ -40,7 +40,9 @@ def batch_normalization(x, gamma, beta, axis, epsilon, *, samples=None, total=al
     """
     xp = xp_of(x)
     folded = _fold(x, axis)
-    count = (x.size // x.shape[axis]) // len(x) * (len(x) if samples is None else samples)
+    count = x.size // x.shape[axis]
+    if samples is not None:
+        count = count // len(x) * samples
     shift = total(_sum_channels(folded)) / count  # (C,)
     y = xp.subtract(folded, _column(shift, folded), _fold_destination(out, axis))
     rest, squares = total(xp.stack([_sum_channels(y), _sum_channels(xp.square(y))])) / count

@@ -108,6 +108,7 @@ from kerasette.layers.pooling import (
 from kerasette.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
 from kerasette.layers.recurrent.bidirectional import Bidirectional
 from kerasette.layers.recurrent.cells import Cell, StackedRNNCells
+from kerasette.layers.recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from kerasette.layers.recurrent.gru import GRU, GRUCell
 from kerasette.layers.recurrent.lstm import LSTM, LSTMCell
 from kerasette.layers.recurrent.rnn import RNN
@@ -160,6 +161,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",

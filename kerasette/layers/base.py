@@ -250,7 +250,7 @@ class Layer(Operation, Configurable, metaclass=Aliased):
     compute_mask = masking.unchanged
 
     def _call_now(self, inputs, training, named=None, options=None):
-        xp = xp_of(self.parameters[0].value) if self.built and self._params else _module_of(inputs)
+        xp = xp_of(self.parameters[0].value) if self.built and self.parameters else _module_of(inputs)
         xs = [self._as_input(xp, value) for value in inputs]
         named = {
             name: to_module(xp, value if is_array(value) else np.asarray(value))

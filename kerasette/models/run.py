@@ -109,7 +109,7 @@ class Run:
         with _faults(path):
             self._check(state, path)
             self.epoch, self.batch, self.logs = state["epoch"], state["batch"], state["logs"]
-            if self.batch:
+            if self.batch and self.epoch < self._end:
                 self._waiting = state, path
             else:
                 self._apply(state)

@@ -23,10 +23,10 @@ _DAY = (1 << 5) | 1  # 1980-01-01: the same model makes the same members wheneve
 _LARGE = 0xFFFFFFFF
 
 
-def metadata(version: str) -> dict:
-    """Returns what metadata.json says."""
+def metadata() -> dict:
+    """Returns what Keras says in metadata.json."""
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    return {"keras_version": LAYOUT, "date_saved": now, "kerasette_version": version}
+    return {"keras_version": LAYOUT, "date_saved": now}
 
 
 def text(value: dict, who: str) -> bytes:

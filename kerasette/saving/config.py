@@ -151,7 +151,7 @@ def entry_of(layer) -> dict:
         module, registered = cls.__module__, name
     entry = {"module": module, "class_name": name, "config": _config(layer), "registered_name": registered}
     shapes = _built_for(layer)
-    return {**entry, "build_config": {"input_shape": shapes}} if shapes else entry
+    return {**entry, "build_config": shapes} if shapes else entry
 
 
 def _config(layer):
@@ -175,11 +175,14 @@ def _input_config(name, batch_shape, dtype):
 
 
 def _built_for(layer):
-    """Returns the input shape that the parameters of a plain layer were made for, or None."""
+    """Returns Keras's note of the shapes that the parameters of a plain layer were made for, or None."""
     if isinstance(layer, Model) or not layer.parameters or not layer._nodes:
         return None
-    shapes = [list(tensor.shape) for tensor in layer._nodes[0].inputs]
-    return shapes[0] if len(shapes) == 1 else shapes
+    shapes = [list(tensor.shape) for tensor in layer._nodes[0].positional]
+    if layer.inputs_apart:
+        names = ("query_shape", "value_shape", "key_shape")
+        return {"shapes_dict": dict(zip(names, shapes, strict=False))}
+    return {"input_shape": shapes[0] if len(shapes) == 1 else shapes}
 
 
 # ---------------------------------------------------------------- models

@@ -35,8 +35,14 @@ _RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}, "Functional": {}, "InputLa
 _CLASSES = {"Model": "Functional", "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU", "BatchNormalizationV1": "BatchNormalization"}
 
 
-def modern(entry: dict) -> dict:
-    """Returns the entry of a layer or model in Keras 3's words; what isn't understood stays as it is."""
+def modern(entry: dict, unlist: bool = False) -> dict:
+    """Returns the entry of a layer or model in Keras 3's words; what isn't understood stays as it is.
+
+    Args:
+        entry: of a layer or model.
+        unlist: makes a list of one input or output that input or output, as all Keras before 3.6 wrote
+            lists, and predict gives an array all the same. In files of Keras 2 this is always done.
+    """
     if not isinstance(entry, dict) or not isinstance(entry.get("class_name"), str):
         return entry
     name = entry["class_name"]
@@ -52,7 +58,7 @@ def modern(entry: dict) -> dict:
         return entry
     if "module" not in entry:
         entry["module"] = "keras.ops" if _is_operation(entry, config) else "keras.layers"
-    entry["config"] = _of_model(config) if isinstance(config.get("layers"), list) else _of_layer(entry, config)
+    entry["config"] = _of_model(config, unlist) if isinstance(config.get("layers"), list) else _of_layer(entry, config)
     if isinstance(entry.get("inbound_nodes"), list):
         entry["inbound_nodes"] = [_call(call) for call in entry["inbound_nodes"]]
     return from_lambda(entry) if name.endswith("OpLambda") else entry
@@ -64,10 +70,10 @@ def _is_operation(entry, config):
     return here and "trainable" not in config and "dtype" not in config
 
 
-def _of_model(config):
+def _of_model(config, unlist):
     older = any(_has_older_calls(entry) for entry in config["layers"])
-    config = {**config, "layers": [modern(entry) for entry in config["layers"]]}
-    for key in ("input_layers", "output_layers"):
+    config = {**config, "layers": [modern(entry, unlist) for entry in config["layers"]]}
+    for key in ("input_layers", "output_layers") if older or unlist else ():
         places = config.get(key)
         if isinstance(places, list) and len(places) == 1 and isinstance(places[0], list):
             config[key] = places[0]  # one tensor, not a list of one: so Keras 3 reads it too

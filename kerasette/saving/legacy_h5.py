@@ -20,6 +20,8 @@ from kerasette.saving.config import entry_of, parse
 from kerasette.saving.faults import load_error
 from kerasette.saving.legacy_config import modern
 
+BACKEND = "kerasette"  # what our files say in the attribute of that name; Keras only hands it on
+
 
 def write(path: str, model, include_optimizer: bool, extra: dict) -> None:
     """Writes a model to an `.h5` file that Keras 3 reads; whole and read back, or not at all.
@@ -37,7 +39,7 @@ def write(path: str, model, include_optimizer: bool, extra: dict) -> None:
     about = {"class_name": entry["class_name"], "config": entry["config"]}
     own = {
         "keras_version": archive.LAYOUT,
-        "backend": "numpy",
+        "backend": BACKEND,
         "model_config": archive.text(about, model.name).decode(),
     }
     texts[legacy_layout.ROOT].update({name: own[name] for name in ("keras_version", "backend")})
@@ -65,7 +67,7 @@ class Parts:
             raise load_error(
                 f"'{path}' has weights and no model.", "Describe the model, and call model.load_weights()."
             )
-        self.entry = modern(parse(text))
+        self.entry = modern(parse(text), unlist=stored.text("", "backend") != BACKEND)
         training = stored.text("", "training_config")
         self.compiled = None if training is None else _parsed(training)
         self.version = stored.text("", "keras_version") or "1"

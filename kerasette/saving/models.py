@@ -28,6 +28,7 @@ from kerasette.saving.hdf5 import reading
 from kerasette.saving.inspection import SIGNATURE, beginning, look
 from kerasette.saving.layers_missing import refuse_missing
 
+OWN_VERSION = "kerasette_version"  # key of metadata.json
 ZIP, OLDER = ".keras", (".h5", ".hdf5")
 REASON = "A file can't ask for more than it stores; it is damaged, or wasn't made by Keras."
 _BUILT = "Put Input(shape) first, call model.build((None, ...)), or fit it."
@@ -74,7 +75,7 @@ def save_model(
         entry["compile_config"] = compiled
         more, names = optimizer_state.arrays_of(model)
         arrays, texts = {**arrays, **more}, {**texts, **names}
-    about = archive.text(archive.metadata(_version()), model.name)
+    about = archive.text({**archive.metadata(), OWN_VERSION: _version()}, model.name)
     archive.write(path, about, archive.text(entry, model.name), {**arrays, **extra}, texts)
 
 
@@ -126,7 +127,7 @@ def _from_archive(path, about, entry, stored, custom_objects, compile, strict):
     _check_version(path, str(about.get("keras_version")), strict)
     held = layout.of_layers(stored)
     with guarded(custom_objects):
-        entry = legacy_config.modern(entry)
+        entry = legacy_config.modern(entry, unlist=OWN_VERSION not in about)
         model = _made(path, entry, held)
         pairs, problems = weights.compare(model, stored)
         _fill(path, model, pairs, problems, strict)

@@ -95,6 +95,9 @@ def restore(path: str, model, items: list, strict: bool = False) -> None:
         items = [items[0], numbers[1], *items[1:]]
     elif len(items) == len(wanted) - 2 and "u_product" in optimizer.extras:  # and Nadam's product is left out
         items = [items[0], numbers[1], *items[1:], _product(optimizer, int(items[0].read()))]
+    singles = [item for item in items[2:] if item.shape == ()]
+    if len(singles) == len(optimizer.extras):  # Keras 3.0 had them before the slots
+        items = [*items[:2], *(item for item in items[2:] if item.shape), *singles]
     shapes = [item.shape for item in items]
     if shapes != [tuple(array.shape) for _, array in wanted]:
         return _differs(path, optimizer, f"{len(items)} arrays for {len(wanted)}", strict)

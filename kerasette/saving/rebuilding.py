@@ -12,6 +12,7 @@ from kerasette.saving.guard import count_call
 
 TENSOR = "__keras_tensor__"
 OPERATIONS = "kerasette.ops"  # module of the operations that Keras doesn't have
+_INNER = ("layer", "backward_layer", "forward_layer", "cell", "cells")  # slots of layers in layers
 OPERANDS = ("query", "value", "key")  # of attention: inputs that Keras's calls may name
 DEEPEST = 100  # lists and objects in one another
 MOST = 1_000_000  # lists and objects
@@ -110,11 +111,21 @@ def _own_arguments(entry):
     if str(entry.get("module")).startswith("keras"):
         neutral = _NEUTRAL_INPUT if entry.get("class_name") == "InputLayer" else _NEUTRAL
         config = {key: value for key, value in config.items() if key not in neutral or value != neutral[key]}
+    config.update({key: _inner(value) for key, value in config.items() if key in _INNER})
     if entry.get("class_name") == "InputLayer":
         _input_arguments(config)
     elif config.get("dtype") == floatx():
         del config["dtype"]  # the layers' own default, which a user's layer need not take
     return config
+
+
+def _inner(value):
+    """Returns the entry of a layer in a layer (or a list of them) with its arguments in our words."""
+    if isinstance(value, list):
+        return [_inner(item) for item in value]
+    if not isinstance(value, dict) or not isinstance(value.get("config"), dict) or "layers" in value["config"]:
+        return value  # nothing, or a model, which is put into our words when it is made
+    return {**value, "config": _own_arguments(value)}
 
 
 def _input_arguments(config):

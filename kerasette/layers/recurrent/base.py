@@ -1,13 +1,14 @@
 """What recurrent layers share: a cell run over time, with states, masks and the options of Keras."""
 
+import numpy as np
+
 from kerasette import registry
 from kerasette.backend import is_array, to_module, xp_of
 from kerasette.errors import one_of, type_error, value_error
 from kerasette.graph import SymbolicTensor
 from kerasette.layers.base import Layer, as_tensor
 from kerasette.layers.nesting import InnerContext, Nesting
-from kerasette.layers.recurrent.cells import flat, output_size, run, run_back
-from kerasette.shapes import pretty
+from kerasette.layers.recurrent.cells import flat, run, run_back, step_shapes
 
 
 class OverTime(Nesting):
@@ -31,6 +32,9 @@ class OverTime(Nesting):
         """
         given = {"initial_state": initial_state, "mask": mask}
         given = {name: value for name, value in given.items() if value is not None}
+        if initial_state is not None:
+            given["initial_state"] = states = [as_tensor(state) for state in spread(initial_state)]
+            self._check_states(np.shape(as_tensor(inputs)), states)
         return super().__call__(inputs, training=training, **given)
 
     @property
@@ -124,11 +128,9 @@ class Recurrent(OverTime):
             raise value_error(
                 f"{self.name} was built for another number of features, got inputs of shape {(None, *shape)}."
             )
-        units = output_size(self.cell)
-        y = (shape[0], units) if self.return_sequences else (units,)
-        if not self.return_state:
-            return y
-        return (y, *((size,) for size in self.state_sizes))
+        y, states = step_shapes(self.cell, shape[1:])
+        y = (shape[0], *y) if self.return_sequences else y
+        return (y, *states) if self.return_state else y
 
     def _fits(self, shape):
         kernel = self.keyed_parameters().get(f"{self.cell.name}/kernel")
@@ -141,20 +143,21 @@ class Recurrent(OverTime):
 
     # ------------------------------------------------------------ calls
 
-    def _named(self, named):
-        if "initial_state" not in named:
-            return named
-        states = [as_tensor(state) for state in spread(named.pop("initial_state"))]
-        sizes = self.state_sizes
-        if len(states) != len(sizes):
+    def _check_states(self, shape, states):
+        """Raises where `states` aren't initial states for inputs of `shape`."""
+        _, wanted = step_shapes(self.cell, shape[2:])
+        if len(states) != len(wanted):
             raise value_error(
-                f"{self.name} ({type(self).__name__}) has {len(sizes)} states, initial_state {len(states)}."
+                f"{self.name} ({type(self).__name__}) has {len(wanted)} states, initial_state {len(states)}."
             )
-        for state, size in zip(states, sizes, strict=True):
-            if hasattr(state, "shape") and tuple(state.shape[1:]) != (size,):
+        for state, one in zip(states, wanted, strict=True):
+            if np.shape(state)[1:] != one:
                 raise value_error(
-                    f"{self.name}: an initial state needs shape {(None, size)}, got {pretty(state.shape)}."
+                    f"{self.name}: an initial state needs shape {(None, *one)}, got {np.shape(state)}."
                 )
+
+    def _named(self, named):
+        states = named.pop("initial_state", ())
         return {**named, **{f"state_{number}": state for number, state in enumerate(states)}}
 
     # ------------------------------------------------------------ state

@@ -4,7 +4,7 @@ from kerasette import functions
 from kerasette.errors import one_of, type_error, value_error
 from kerasette.layers.base import Layer
 from kerasette.layers.nesting import InnerContext, as_layer, refuse_activity
-from kerasette.layers.recurrent.base import OverTime, Recurrent, spread
+from kerasette.layers.recurrent.base import OverTime, Recurrent
 from kerasette.registry import CustomObjectScope, register
 
 MERGES = {"concat": "concatenate", "sum": "add_all", "ave": "average_all", "mul": "multiply_all"}
@@ -120,19 +120,22 @@ class Bidirectional(OverTime):
 
     # ------------------------------------------------------------ calls
 
-    def _named(self, named):
-        if "initial_state" not in named:
-            return named
-        states = spread(named.pop("initial_state"))
+    def _check_states(self, shape, states):
         if len(states) != 2 * self._states_each:
             raise value_error(
                 f"{self.name} has {2 * self._states_each} states, those of the forward layer first; "
                 f"initial_state has {len(states)}."
             )
-        halves = states[: self._states_each], states[self._states_each :]
-        for number, (layer, half) in enumerate(zip(self.held, halves, strict=True)):
-            given = layer._named({"initial_state": half})
-            named.update({_outer(number, name): state for name, state in given.items()})
+        for layer, half in zip(self.held, self._halves(states), strict=True):
+            layer._check_states(shape, half)
+
+    def _halves(self, states):
+        return states[: self._states_each], states[self._states_each :]
+
+    def _named(self, named):
+        states = named.pop("initial_state", ())
+        for number, half in enumerate(self._halves(states)):
+            named.update({f"{number}/state_{k}": state for k, state in enumerate(half)})
         return named
 
     # ------------------------------------------------------------ state
@@ -205,14 +208,9 @@ class Bidirectional(OverTime):
             part = layer.backward(inner, self.part(layer, w), self.part(layer, dw), d, caches[number])
             if named:
                 part, more = part
-                found.update({_outer(number, name): gradient for name, gradient in more.items()})
+                found.update({f"{number}/{name}": gradient for name, gradient in more.items()})
             dx = part if dx is None else ctx.xp.add(dx, part, dx)
         return (dx, found) if named else dx
-
-
-def _outer(number, name):
-    """Returns the name here of a tensor that one of the two layers calls `name`."""
-    return name if name == "mask" else f"{number}/{name}"
 
 
 def _recurrent(owner, argument, layer):

@@ -19,6 +19,14 @@ def flat(sizes) -> list[int]:
     return [positive_int("A cell", "state_size", sizes)]
 
 
+def step_shapes(cell, shape):
+    """Returns the shape of a cell's output and a list of those of its states, for inputs of `shape`."""
+    own = getattr(cell, "step_shapes", None)
+    if own is not None:
+        return own(shape)
+    return (output_size(cell),), [(size,) for size in flat(cell.state_size)]
+
+
 class Cell(Layer):
     """Base of cells. A step is `cell(inputs, states) -> output, new states`.
 
@@ -55,14 +63,14 @@ class Cell(Layer):
         return [module().zeros((batch_size, size), self.dtype) for size in flat(self.state_size)]
 
     def output_shape(self, shape, *states):
-        sizes = flat(self.state_size)
-        for given, size in zip(states, sizes, strict=True):
-            if given != (size,):
-                raise value_error(f"{self.name}: a state needs shape {(None, size)}, got {(None, *given)}.")
-        return tuple((size,) for size in (self.output_size, *sizes))
+        y, wanted = step_shapes(self, shape)
+        for given, one in zip(states, wanted, strict=True):
+            if given != one:
+                raise value_error(f"{self.name}: a state needs shape {(None, *one)}, got {(None, *given)}.")
+        return (y, *wanted)
 
     def _ensure_built(self, shapes):
-        self._check_inputs(shapes if len(shapes) > 1 else [*shapes, *((n,) for n in flat(self.state_size))])
+        self._check_inputs(shapes if len(shapes) > 1 else [*shapes, *step_shapes(self, shapes[0])[1]])
         if not self.built:
             self.build(shapes[0])
             self.built = True
@@ -124,11 +132,13 @@ class BuiltinCell(Cell):
     Attributes:
         pair: name of the function.
         gates: how many blocks of units the kernels have.
+        unit_forget_bias: whether the bias of the second gate begins at 1.
     """
 
     input_ranks = (1,)
     pair = None
     gates = 1
+    unit_forget_bias = False
 
     def _store(self, units, use_bias, dropout, recurrent_dropout, seed, **others):
         self.units = positive_int(self.name, "units", units)
@@ -183,13 +193,15 @@ class BuiltinCell(Cell):
         return (width,)
 
     def _add(self, name, prefix, shape):
-        return self.add_param(
+        parameter = self.add_param(
             name,
             shape,
             getattr(self, f"{prefix}_initializer"),
             regularizer=getattr(self, f"{prefix}_regularizer"),
             constraint=getattr(self, f"{prefix}_constraint"),
         )
+        if name == "bias" and self.unit_forget_bias:
+            parameter.value[self.units : 2 * self.units] = 1.0
 
     # ------------------------------------------------------------ dropout
 

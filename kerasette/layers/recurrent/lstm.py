@@ -81,12 +81,6 @@ class LSTMCell(BuiltinCell):
         """Units of h and of c."""
         return [self.units, self.units]
 
-    def _add(self, name, prefix, shape):
-        parameter = super()._add(name, prefix, shape)
-        if name == "bias" and self.unit_forget_bias:
-            parameter.value[self.units : 2 * self.units] = 1.0
-        return parameter
-
 
 @register("layer")
 class LSTM(Recurrent):

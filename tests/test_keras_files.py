@@ -1,0 +1,429 @@
+"""Whole models to Keras and back: predictions, training that goes on, files that prove themselves."""
+
+import json
+import warnings
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+import kerasette
+from kerasette import Input, Model, Sequential, layers, registry, saving
+from kerasette.errors import InvalidType, InvalidValue, LoadError, MissingFile
+from kerasette.models import load_model
+from tests import random_graphs
+from tests.keras_oracle import keras
+from tests.test_configs import FAMILIES, MERGES, PAIRS
+
+ENDINGS = (".keras", ".h5")
+WHOLE = ("CategoryEncoding", "Embedding")  # layers whose inputs are whole numbers
+
+
+def listed(value):
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def predictions(model, x):
+    """Returns the outputs as a list; Keras is called, as its predict keeps statistics of its first call."""
+    x = x if len(x) > 1 else x[0]
+    ours = isinstance(model, Model)
+    return [np.asarray(y) for y in listed(model.predict(x, verbose=0) if ours else model(x))]
+
+
+def assert_close(mine, theirs, tolerance=1e-5):
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def scramble(model):
+    """Gives every weight a random value."""
+    rng = np.random.default_rng(1)
+    weights = [rng.uniform(0.3, 0.9, w.shape).astype(w.dtype) if w.ndim else w for w in model.get_weights()]
+    model.set_weights(weights)
+    return model
+
+
+def quiet_load(library, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return library.models.load_model(path)
+
+
+def exchange(build, x, folder, endings=ENDINGS):
+    """Checks that a model made by either library predicts the same when the other has loaded its file."""
+    for first, second in ((kerasette, keras()), (keras(), kerasette), (kerasette, kerasette)):
+        model = scramble(build(first))
+        for ending in endings:
+            path = folder / f"m{ending}"
+            model.save(path)
+            other = quiet_load(second, path)
+            assert_close(predictions(model, x), predictions(other, x))
+
+
+# ---------------------------------------------------------------- every family, both ways
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_crosses_both_ways(name, tmp_path):
+    shape, texts = FAMILIES[name]
+    rng = np.random.default_rng(0)
+
+    def build(library):
+        scope = {"L": library.layers, "K": library, "np": np}
+        x = library.Input(shape, dtype="int32") if name in WHOLE else library.Input(shape)
+        return library.Model(x, [eval(text, scope)(x) for text in texts])
+
+    x = rng.integers(0, 5, (3, *shape)) if name in WHOLE else rng.normal(size=(3, *shape)).astype("float32")
+    exchange(build, [x], tmp_path)
+
+
+def test_merges_cross_both_ways(tmp_path):
+    def build(library):
+        a, b = library.Input((4,), name="a"), library.Input((4,), name="b")
+        made = [eval(text, {"L": library.layers})([a, b]) for text in (*MERGES, *PAIRS)]
+        return library.Model([a, b], made)
+
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
+    exchange(build, list(x), tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_graphs_cross_and_train_on(seed, tmp_path):
+    xs, ys, _ = random_graphs.data(seed)
+    alone = [values if len(values) > 1 else values[0] for values in (xs, ys)]
+    optimizer = ("adam", "sgd", "rmsprop", "adagrad")[seed % 4]
+    for first, second in ((kerasette, keras()), (keras(), kerasette)):
+        model = random_graphs.build(first, seed)
+        model.compile(optimizer, **random_graphs.settings(first, seed))
+        fit = {"batch_size": 8, "shuffle": False, "verbose": 0}
+        model.fit(*alone, epochs=2, **fit)
+        for ending in ENDINGS:
+            path = tmp_path / f"{first.__name__}{ending}"
+            model.save(path)
+            try:
+                other = quiet_load(second, path)
+            except Exception:
+                if first is kerasette or ending == ".keras":
+                    raise
+                with pytest.raises(Exception):  # noqa: B017, PT011 - Keras can't read its own file either
+                    quiet_load(keras(), path)
+                continue
+            assert_close(predictions(model, xs), predictions(other, xs))
+            if ending == ".h5":  # Keras loses its optimizer there
+                continue
+            other.fit(*alone, epochs=2, **fit)
+            path = tmp_path / "again.keras"
+            other.save(path)
+            again = quiet_load(first, path)
+            model.fit(*alone, epochs=2, **fit)
+            assert_close(predictions(model, xs), predictions(other, xs), 2e-3)
+            assert_close(predictions(again, xs), predictions(other, xs))
+
+
+# ---------------------------------------------------------------- training goes on
+
+
+def schedule(o):
+    return o.schedules.ExponentialDecay(0.05, 3, 0.8)
+
+
+OPTIMIZERS = {
+    "SGD": lambda o: o.SGD(0.05),
+    "momentum": lambda o: o.SGD(schedule(o), momentum=0.9, nesterov=True),
+    "Adam": lambda o: o.Adam(0.01),
+    "amsgrad": lambda o: o.Adam(0.01, amsgrad=True, clipnorm=0.5),
+    "averages": lambda o: o.Adam(0.01, use_ema=True, ema_momentum=0.8),
+    "accumulation": lambda o: o.Adam(0.01, gradient_accumulation_steps=3),
+    "AdamW": lambda o: o.AdamW(0.01, weight_decay=0.02),
+    "Adamax": lambda o: o.Adamax(0.01),
+    "Nadam": lambda o: o.Nadam(schedule(o)),
+    "Adagrad": lambda o: o.Adagrad(0.05),
+    "Adadelta": lambda o: o.Adadelta(0.5),
+    "RMSprop": lambda o: o.RMSprop(0.01, momentum=0.5, centered=True),
+    "Ftrl": lambda o: o.Ftrl(0.05, l1_regularization_strength=0.001),
+    "Lion": lambda o: o.Lion(0.005),
+}
+
+
+def trained(library, optimizer):
+    """Returns a compiled model whose inner parts are shared, frozen and nested, and its data."""
+    layers = library.layers
+    x = library.Input((4,))
+    inner = library.Sequential([library.Input((4,)), layers.Dense(4, name="deep"), layers.BatchNormalization()])
+    shared, frozen = layers.Dense(4, activation="tanh", name="shared"), layers.Dense(4, name="frozen")
+    frozen.trainable = False
+    y = layers.Dense(2, name="out")(layers.Add()([shared(inner(x)), shared(frozen(x))]))
+    model = library.Model(x, y)
+    rng = np.random.default_rng(2)
+    model.set_weights([rng.uniform(0.2, 0.8, w.shape) for w in model.get_weights()])
+    model.compile(OPTIMIZERS[optimizer](library.optimizers), "mse")
+    return model
+
+
+def steps(model):
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(20, 4)).astype("float32"), rng.normal(size=(20, 2)).astype("float32")
+    for begin in range(0, 20, 4):  # not fit, at whose end averages take the place of weights
+        model.train_on_batch(x[begin : begin + 4], y[begin : begin + 4])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_training_goes_on_as_if_nothing_had_happened(optimizer, tmp_path):
+    path = tmp_path / "m.keras"
+    for first, second in ((keras(), kerasette), (kerasette, keras()), (kerasette, kerasette)):
+        model = trained(first, optimizer)
+        steps(model)
+        model.save(path)
+        other = second.models.load_model(path)
+        for one in (model, other):
+            steps(one)
+        exact = first is second
+        assert int(np.asarray(other.optimizer.iterations)) == int(np.asarray(model.optimizer.iterations))
+        for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+            assert np.array_equal(a, b) if exact else np.allclose(a, b, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_training_goes_on_from_both_formats(ending, tmp_path):
+    model = trained(kerasette, "Adam")
+    steps(model)
+    model.save(tmp_path / f"m{ending}")
+    other = load_model(tmp_path / f"m{ending}")
+    assert other.optimizer.get_config() == model.optimizer.get_config()
+    for one in (model, other):
+        steps(one)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
+
+
+def test_what_compile_was_told_is_kept(tmp_path):
+    x = Input((3,), name="x")
+    model = Model(x, {"p": layers.Dense(2, name="p")(x), "q": layers.Dense(3, activation="softmax", name="q")(x)})
+    losses = {"p": kerasette.losses.Huber(delta=0.5), "q": "categorical_crossentropy"}
+    metrics = {"p": ["mae"], "q": ["accuracy", kerasette.metrics.TopKCategoricalAccuracy(2)]}
+    model.compile("adam", losses, {"p": 0.5, "q": 2.0}, metrics)
+    data = np.ones((4, 3)), {"p": np.zeros((4, 2)), "q": np.eye(3)[[0, 1, 2, 0]]}
+    wanted = model.evaluate(*data, verbose=0, return_dict=True)
+    for ending in ENDINGS:
+        model.save(tmp_path / f"m{ending}")
+        assert load_model(tmp_path / f"m{ending}").evaluate(*data, verbose=0, return_dict=True) == wanted
+        theirs = quiet_load(keras(), tmp_path / f"m{ending}").evaluate(*data, verbose=0, return_dict=True)
+        assert theirs["loss"] == pytest.approx(wanted["loss"], rel=1e-5)
+    assert not load_model(tmp_path / "m.keras", compile=False).compiled
+    model.save(tmp_path / "m.keras", include_optimizer=False)
+    assert not load_model(tmp_path / "m.keras").compiled
+
+
+def test_a_file_of_keras_that_never_trained(tmp_path):
+    theirs = keras().Sequential([keras().Input((4,)), keras().layers.Dense(2)])
+    theirs.compile("adam", "mse")
+    theirs.save(tmp_path / "m.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_model(tmp_path / "m.keras").optimizer.iterations == 0
+
+
+# ---------------------------------------------------------------- one's own classes
+
+
+class Scaled(layers.Layer):
+    """A layer of the user's: one factor a feature."""
+
+    def __init__(self, start=2.0, **base):
+        super().__init__(**base)
+        self.start = start
+
+    def build(self, shape):
+        self.add_param("factor", shape, kerasette.initializers.Constant(self.start))
+
+    def forward(self, ctx, w, x):
+        return x * w["factor"], x
+
+    def backward(self, ctx, w, dw, dy, x):
+        dw["factor"][...] = (dy * x).sum(axis=0)
+        return dy * w["factor"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_custom_layers_come_by_name_only(ending, tmp_path):
+    model = Sequential([Input((3,)), Scaled(3.0), layers.Dense(2)])
+    path = tmp_path / f"m{ending}"
+    model.save(path)
+    with pytest.raises(LoadError, match="Scaled"):
+        load_model(path)
+    other = load_model(path, custom_objects={"Scaled": Scaled})
+    assert other.layers[0].start == 3.0
+    assert_close(predictions(model, [np.ones((2, 3))]), predictions(other, [np.ones((2, 3))]), 0)
+
+
+def test_registered_layers(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_CUSTOM", {})
+    saving.register_keras_serializable("mine")(Scaled)
+    Sequential([Input((3,)), Scaled()]).save(tmp_path / "m.keras")
+    assert isinstance(load_model(tmp_path / "m.keras").layers[0], Scaled)
+    registry._CUSTOM.clear()
+    with pytest.raises(LoadError, match="Scaled"):
+        load_model(tmp_path / "m.keras")
+
+
+# ---------------------------------------------------------------- files that prove themselves
+
+
+def edit(path, member, change):
+    """Changes a JSON member of an archive."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    value = json.loads(parts[member])
+    change(value)
+    parts[member] = json.dumps(value).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_samples_are_compared_and_keras_passes_them_over(ending, tmp_path):
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    model = trained(kerasette, "Adam")
+    path = tmp_path / f"m{ending}"
+    model.save(path, sample=x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_model(path, strict=True)
+    assert_close(predictions(quiet_load(keras(), path), [x]), predictions(model, [x]))
+    if ending == ".h5":
+        with h5py.File(path, "r+") as file:
+            file["kerasette/sample/outputs/0"][2, 1] += 0.5
+            del file["kerasette/sample/outputs/0"].attrs["crc32"]
+    else:
+        tanh = {"activation": "sigmoid"}
+        edit(path, "config.json", lambda c: c["config"]["layers"][2]["config"].update(tanh))
+    with pytest.warns(UserWarning, match="off by up to"):
+        load_model(path)
+    with pytest.raises(LoadError, match="off by up to"):
+        load_model(path, strict=True)
+
+
+def test_samples_of_several_inputs_and_wrong_ones(tmp_path):
+    a, b = Input((2,), name="a"), Input((3,), name="b", dtype="int32")
+    model = Model({"a": a, "b": b}, [layers.Dense(2)(a), layers.Dense(1)(b)])
+    good = {"a": np.ones((2, 2)), "b": np.ones((2, 3))}
+    model.save(tmp_path / "m.keras", sample=good)
+    load_model(tmp_path / "m.keras", strict=True)
+    for bad in (np.ones((2, 2)), {"a": np.ones((2, 2))}, {**good, "a": np.ones((300, 2))}):
+        with pytest.raises(InvalidValue, match="sample"):
+            model.save(tmp_path / "m.keras", sample=bad)
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def simple(path, **changes):
+    model = Sequential([Input((4,)), layers.Dense(3, name="one"), layers.Dense(2, name="two")])
+    model.compile("adam", "mse")
+    model.save(path)
+    return model
+
+
+REFUSED = {
+    "all that is missing": (
+        lambda c: [c["config"]["layers"][k].update(class_name=n) for k, n in ((1, "Foo"), (2, "Bar"))],
+        "Unknown layers: Foo, Bar",
+    ),
+    "one that is missing": (lambda c: c["config"]["layers"][1].update(class_name="Dens"), "Did you mean 'Dense'"),
+    "more than it stores": (lambda c: c["config"]["layers"][1]["config"].update(units=2**28), "parameters"),
+    "another loss": (lambda c: c["compile_config"].update(loss="mess"), "compile=False"),
+    "a loss of another kind": (
+        lambda c: c["compile_config"].update(loss={"class_name": "Dense", "config": {"units": 3}}),
+        "compile=False",
+    ),
+    "another optimizer": (lambda c: c["compile_config"].update(optimizer={"class_name": "Lamb", "config": {}}), "Lamb"),
+    "an unknown key": (lambda c: c["compile_config"].update(run="os.system"), "unknown key 'run'"),
+    "another shape": (lambda c: c["config"]["layers"][1]["config"].update(units=2), "one/kernel"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name, tmp_path):
+    change, words = REFUSED[name]
+    simple(tmp_path / "m.keras")
+    edit(tmp_path / "m.keras", "config.json", change)
+    with pytest.raises(LoadError, match=words) as caught:
+        load_model(tmp_path / "m.keras")
+    assert len(str(caught.value)) <= 400
+
+
+def test_newer_versions_are_warned_of(tmp_path):
+    simple(tmp_path / "m.keras")
+    edit(tmp_path / "m.keras", "metadata.json", lambda c: c.update(keras_version="9.1.0"))
+    with pytest.warns(UserWarning, match=r"Keras 9\.1\.0"):
+        load_model(tmp_path / "m.keras")
+    with pytest.raises(LoadError, match=r"Keras 9\.1\.0"):
+        load_model(tmp_path / "m.keras", strict=True)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_weights_that_are_no_numbers(ending, tmp_path):
+    model = simple(tmp_path / "x.keras")
+    model.layers[1].kernel.value[0, 0] = np.nan
+    model.save(tmp_path / f"m{ending}")
+    with pytest.warns(UserWarning, match="NaN or infinite weights in two"):
+        load_model(tmp_path / f"m{ending}")
+    with pytest.raises(LoadError, match="NaN or infinite weights in two"):
+        load_model(tmp_path / f"m{ending}", strict=True)
+
+
+def test_arguments(tmp_path):
+    model = simple(tmp_path / "m.keras")
+    with pytest.raises(InvalidValue, match="exists and overwrite is False"):
+        model.save(tmp_path / "m.keras", overwrite=False)
+    with pytest.raises(InvalidValue, match=r"ends in '\.keras' or '\.h5'"):
+        model.save(tmp_path / "m.zip")
+    with pytest.raises(InvalidValue, match="save_weights"):
+        model.save(tmp_path / "m.weights.h5")
+    with pytest.raises(InvalidType):
+        model.save(3)
+    with pytest.raises(InvalidValue, match="no weights yet"):
+        Sequential([layers.Dense(2)]).save(tmp_path / "n.keras")
+    with pytest.raises(MissingFile, match="directory"):
+        model.save(tmp_path / "no" / "m.keras")
+    with pytest.raises(MissingFile, match=r"Nearby: 'm\.keras'"):
+        load_model(tmp_path / "n.keras")
+    with pytest.raises(LoadError, match="weights and no model"):
+        model.save_weights(tmp_path / "w.weights.h5")
+        load_model(tmp_path / "w.weights.h5")
+    model.load_weights(tmp_path / "m.keras")
+    with pytest.raises(InvalidValue, match="by_name"):
+        model.load_weights(tmp_path / "w.weights.h5", by_name=True)
+
+
+def test_damaged_archives(tmp_path):
+    path = tmp_path / "m.keras"
+    simple(path)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for end in rng.integers(0, len(whole), 40):
+        path.write_bytes(whole[:end])
+        with pytest.raises(LoadError):
+            load_model(path)
+    for place in rng.integers(0, len(whole), 100):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(flipped)
+        try:
+            load_model(path)
+        except LoadError as problem:
+            assert len(str(problem)) <= 400  # noqa: PT017 - a flip in a date harms nothing
+
+
+def test_checkpoints_are_whole_models(tmp_path):
+    model = trained(kerasette, "Adam")
+    x, y = np.ones((8, 4)), np.zeros((8, 2))
+    checkpoint = kerasette.callbacks.ModelCheckpoint(tmp_path / "m-{epoch}.keras")
+    model.fit(x, y, epochs=3, verbose=0, callbacks=[checkpoint])
+    other = load_model(tmp_path / "m-3.keras")
+    assert other.optimizer.iterations == 3
+    assert_close(predictions(other, [x]), predictions(model, [x]), 0)
+    with pytest.raises(InvalidValue, match=r"'\.keras' or '\.h5'"):
+        kerasette.callbacks.ModelCheckpoint("m.weights.h5")
