@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from benchmarks.sgemm import shape_after
 from benchmarks.works import PREDICT_BATCH
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -34,7 +35,9 @@ def jax_step(work, x, y):
         jax.block_until_ready((state, loss))
 
     def predict(rows):
-        parts = [infer(*state[:2], rows[at : at + PREDICT_BATCH]) for at in range(0, len(rows), PREDICT_BATCH)]
+        parts = [
+            infer(*state[:2], rows[at : at + PREDICT_BATCH]) for at in range(0, len(rows), PREDICT_BATCH)
+        ]
         return np.asarray(parts[0]) if len(parts) == 1 else np.concatenate(parts)
 
     return train, predict
@@ -80,18 +83,8 @@ def _start(work, rng):
         elif kind == "normalize":
             weights.append((jnp.ones(shape[-1]), jnp.zeros(shape[-1])))
             moving.append((jnp.zeros(shape[-1]), jnp.ones(shape[-1])))
-        shape = _shape_after(shape, kind, *arguments)
+        shape = shape_after(shape, kind, *arguments)
     return weights, moving
-
-
-def _shape_after(shape, kind, *arguments):
-    if kind == "conv":
-        filters, strides, padding = arguments
-        lost = 0 if padding == "same" else 2
-        return *((side - lost - 1) // strides + 1 for side in shape[:2]), filters
-    if kind == "pool":
-        return shape[0] // 2, shape[1] // 2, shape[2]
-    return {"flatten": (math.prod(shape),), "dense": (*shape[:-1], *arguments[:1])}.get(kind, shape)
 
 
 def _apply(stack, weights, moving, x, key, *, training):

@@ -65,8 +65,9 @@ def torch_loop(work, x, y):
     def predict(data):
         model.eval()
         with torch.inference_mode():
-            parts = [model(part) for part in _tensor(data).split(PREDICT_BATCH)]
-            outputs = parts[0] if len(parts) == 1 else torch.cat(parts)
+            rows = _tensor(data)
+            many = len(rows) > PREDICT_BATCH
+            outputs = torch.cat([model(part) for part in rows.split(PREDICT_BATCH)]) if many else model(rows)
             return (outputs.softmax(-1) if work.classifies else outputs).numpy()
 
     return train, predict

@@ -146,7 +146,7 @@ SOURCES = {item.__name__: item for item in (iris, mnist, digit_rows, patterns, w
 # ---------------------------------------------------------------- works
 
 MLP = (("dense", 128, "relu"), ("dense", 10, "softmax"))
-DIGITS = dict(shape=(784,), source="mnist", without=())
+DIGITS = {"shape": (784,), "source": "mnist", "without": ()}
 
 CONVNET = (
     ("conv", 32, 1, "valid"),
@@ -178,11 +178,11 @@ CIFAR = (
     ("dense", 128, "relu"),
     ("dense", 10, "softmax"),
 )
-IMAGES = dict(shape=(28, 28, 1), source="mnist")
+IMAGES = {"shape": (28, 28, 1), "source": "mnist"}
 
 LSTM = (("lstm", 64), ("dense", 10, "softmax"))
 TRANSFORMER = (("dense", 64, None), ("block", 2, 64, 128), ("average",), ("dense", 10, "softmax"))
-SEQUENCES = dict(source="digit_rows", without=("jax", "sklearn"))
+SEQUENCES = {"source": "digit_rows", "without": ("jax", "sklearn")}
 
 
 WORKS = {

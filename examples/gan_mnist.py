@@ -25,7 +25,7 @@ def build_generator():
     model.add(layers.BatchNormalization(momentum=0.9))
     model.add(layers.ReLU())
     model.add(layers.Reshape((7, 7, 32)))
-    model.add(layers.Conv2DTranspose(32, 4, strides=2, padding="same", use_bias=False))
+    model.add(layers.Conv2DTranspose(16, 4, strides=2, padding="same", use_bias=False))
     model.add(layers.BatchNormalization(momentum=0.9))
     model.add(layers.ReLU())
     model.add(layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="sigmoid"))
@@ -36,7 +36,7 @@ def build_discriminator():
     """Returns the network that says how real an image looks: above 0 for real, below for drawn."""
     model = Sequential([Input((28, 28, 1))], name="discriminator")
     for filters in (32, 64):
-        model.add(layers.Conv2D(filters, 4, strides=2, padding="same"))
+        model.add(layers.Conv2D(filters, 3, strides=2, padding="same"))
         model.add(layers.LeakyReLU(0.2))
     model.add(layers.Flatten())
     model.add(layers.Dropout(0.3))

@@ -186,7 +186,7 @@ class Grower(random_graphs.Grower):
         y = self.layers.Conv2D(x.shape[-1], 3, **settings)(x)
         y = self.layers.Activation("relu")(self.layers.BatchNormalization(momentum=0.8)(y))
         y = self.layers.Conv2D(x.shape[-1], (2, 3), **settings)(y)
-        return self.draw.choice([lambda: x + y, lambda: self.layers.add([x, y]), lambda: x * y - x])()
+        return self.draw.choice([lambda: x + y, lambda: self.layers.add([x, y]), lambda: x - 0.5 * y])()
 
     def joined(self):
         a = self.pick()
@@ -217,7 +217,7 @@ class Grower(random_graphs.Grower):
         methods = [
             self.convolution, self.convolution, self.shared, self.depthwise, self.separable, self.transposed,
             self.pooling, self.pooling, self.resample, self.normalized, self.normalized, self.residual,
-            self.joined, self.joined, self.activate,
+            self.residual, self.joined, self.joined, self.activate,
         ]  # fmt: skip
         if self.grouped:
             self.pool.append(self.in_groups())
@@ -284,7 +284,8 @@ def data(seed, rows=None, dtype="float32"):
         "image": rng.uniform(size=(rows, *OUTPUT_SIZE, 1)),
     }[kind]
     y = y if kind == "label" else y.astype(dtype)
-    return xs, [y], [rng.uniform(0.2, 2.0, rows).astype(dtype)]
+    weights = rng.uniform(0.2, 2.0, (rows, *(OUTPUT_SIZE if kind == "image" else ())))
+    return xs, [y], [weights.astype(dtype)]  # of images one for each pixel
 
 
 def settings(k, seed, weighted=True):

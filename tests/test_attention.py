@@ -315,6 +315,20 @@ def test_training_with_masks_is_keras_s():
         assert distance(a, b, 1.0) <= 1e-5
 
 
+@pytest.mark.filterwarnings("ignore:.*mask")
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_whole_files_cross_both_ways(ending, tmp_path):
+    data = np.random.default_rng(4)
+    xs = [data.integers(0, 9, (4, 5)), data.integers(0, 9, (4, 6))]
+    theirs, ours = translator(keras()), translator(k)
+    theirs.save(tmp_path / f"theirs.{ending}")
+    ours.save(tmp_path / f"ours.{ending}")
+    there = keras().models.load_model(tmp_path / f"ours.{ending}", compile=False)
+    here = k.models.load_model(tmp_path / f"theirs.{ending}", compile=False)
+    assert distance(there.predict(xs, verbose=0), ours.predict(xs)) <= 1e-5
+    assert distance(here.predict(xs), theirs.predict(xs, verbose=0)) <= 1e-5
+
+
 def test_mask_of_a_residual_connection():
     """Keras's call takes the masks off its inputs; what is joined with them has none."""
     x = Input((4,), dtype="int32")

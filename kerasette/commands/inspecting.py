@@ -80,11 +80,13 @@ def _named(value):
         rate = settings.get("learning_rate", settings.get("lr"))
         if isinstance(value.get("config"), str):
             return shown(value["config"])
-        name = shown(value["class_name"])
+        name = shown(value["class_name"]).rpartition(">")[2]
+        if "fn" in settings:  # a wrapper, as Keras 2 wrote metrics
+            return _named(settings.get("name") or settings["fn"])
         return f"{name}(learning_rate={_named(rate)})" if rate is not None else name
     if isinstance(value, list):
         return ", ".join(_named(one) for one in value[:8])
-    return "" if value is None else shown(value)
+    return "" if value is None else shown(f"{value:.6g}" if isinstance(value, float) else value)
 
 
 # ---------------------------------------------------------------- layers

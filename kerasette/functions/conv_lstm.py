@@ -46,7 +46,7 @@ def conv_lstm(
         activation, recurrent_activation: objects with `forward` and `backward`; None for tanh, sigmoid.
         sequences, states, reverse, zero_output: see `steps.Options`.
         out: destination of y.
-        buffer: not used; every call makes its arrays.
+        buffer: `buffer(name, shape, dtype)` gives the arrays for the convolution of all inputs.
 
     Returns:
         y (N, T, *O, F) or (N, *O, F), or (y, h, c) where `states`; and the cache for `conv_lstm_backward`.
@@ -54,7 +54,7 @@ def conv_lstm(
     options = Options(sequences, states, reverse, zero_output)
     bends = (activation or TANH, recurrent_activation or SIGMOID)
     shared = None if drop is None else drop[:, :, None]  # by all steps
-    z, read = _gates(x, kernel, bias, shared, (strides, padding, dilation), folded=True)
+    z, read = _gates(x, kernel, bias, shared, (strides, padding, dilation), folded=True, scratch=buffer)
     xp, shape = xp_of(x), (len(x), *z.shape[2:-1], recurrent_kernel.shape[-2])
     start = [xp.zeros(shape, x.dtype) if state is None else state for state in (h, c)]
     step = partial(_step, recurrent_kernel=recurrent_kernel, drop=recurrent_drop, bends=bends)
@@ -100,7 +100,7 @@ def _step_backward(dy, dstates, cache, bends):
     return dz, (dh, dc), (dkernel,)
 
 
-def _gates(x, kernel, bias, drop, geometry, folded=False):
+def _gates(x, kernel, bias, drop, geometry, folded=False, scratch=None):
     """Convolves for all gates, each with dropped images of its own where there is a `drop`.
 
     Args:
@@ -109,15 +109,17 @@ def _gates(x, kernel, bias, drop, geometry, folded=False):
         drop: (N, 4, ...) broadcasting to x in each gate, or None.
         geometry: strides, padding, dilation.
         folded: whether x has steps, which are so many images more.
+        scratch: gives the arrays of one convolution, or None.
     """
     lead = x.shape[: 1 + folded]
     images = [x] if drop is None else [x * drop[:, gate] for gate in range(GATES)]
-    width = kernel.shape[-1] // len(images)
+    width, scratch = kernel.shape[-1] // len(images), scratch if drop is None else None
     ys, caches = [], []
     for gate, image in enumerate(images):
         part = slice(gate * width, (gate + 1) * width)
         image = image.reshape(-1, *x.shape[1 + folded :])
-        y, cache = conv(image, kernel[..., part], None if bias is None else bias[part], *geometry)
+        added = None if bias is None else bias[part]
+        y, cache = conv(image, kernel[..., part], added, *geometry, scratch=scratch)
         ys.append(y)
         caches.append(cache)
     y = ys[0] if len(ys) == 1 else xp_of(x).concatenate(ys, axis=-1)

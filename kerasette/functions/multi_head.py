@@ -51,7 +51,7 @@ def multi_head_attention(
     mixed = room("mixed", (*q.shape[:3], v.shape[3]))
     mixed, summed = parts.weighted_values(dropped, v, out=mixed)
     gated = _gate(xp, query, mixed, w, room)
-    y = _put_out(xp, mixed if gated is None else gated[0], w, out)
+    y = _put_out(mixed if gated is None else gated[0], w, room, out)
     return y, weights, ((query, value, key), w, (scored, softened, kept, summed), gated, mixed, scale)
 
 
@@ -90,20 +90,19 @@ def _gate(xp, query, mixed, w, room):
     return xp.multiply(mixed, open_share, out=room("gated", mixed.shape)), open_share
 
 
-def _put_out(xp, mixed, w, out):
+def _put_out(mixed, w, room, out):
     """Returns the output projection of the heads' values (N, T, H, D)."""
     kernel, bias = w["attention_output/kernel"], w.get("attention_output/bias")
     rows = mixed.reshape(-1, mixed.shape[2] * mixed.shape[3])
     flat = kernel.reshape(rows.shape[1], -1)
     shape = (*mixed.shape[:2], *kernel.shape[2:])
-    straight = out is not None and out.flags.c_contiguous
-    y = rows.dot(flat, out.reshape(len(rows), -1) if straight else None)
+    y = room("y", shape) if out is None or not out.flags.c_contiguous else out
+    rows = rows.dot(flat, y.reshape(len(rows), -1))
     if bias is not None:
-        y += bias.reshape(-1)
-    if out is None:
-        return y.reshape(shape)
-    if not straight:
-        out[...] = y.reshape(shape)
+        rows += bias.reshape(-1)
+    if out is None or out is y:
+        return y
+    out[...] = y
     return out
 
 

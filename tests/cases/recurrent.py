@@ -176,4 +176,49 @@ RESET_BEFORE = [
     )
 ]
 
-RECURRENT = EVERY_WAY + FAST + GENERAL + BENT_GATES + RESET_BEFORE
+
+def images(rank=2, masked=False, start=True, dropped=False, bias=True, lengths=(4, 3), **options):
+    """A case of conv_lstm: 2 filters, windows of 2 by 2."""
+    lengths, geometry = lengths[:rank], {"padding": "same", **options}
+    stride = geometry.get("strides", 1)
+    valid = geometry["padding"] == "valid"
+    after = tuple((n - valid) // stride if valid else -(-n // stride) for n in lengths)
+    state = (2, *after, 2) if start else None
+    drop = ((2, 4, *lengths, 1), (2, 4, *after, 2)) if dropped else (None, None)
+    kernels = [((2,) * rank + (1, 8)), ((2,) * rank + (2, 8)), (8,) if bias else None]
+    shapes = [(2, 3, *lengths, 1), *kernels, state, state, (2, 3) if masked else None, *drop]
+
+    def run(keras, x, kernel, recurrent, bias, h, c, mask, drop, recurrent_drop):
+        geometry = {name: options[name] for name in ("strides", "padding") if name in options}
+        arguments = {
+            "padding": "same",
+            **geometry,
+            "dilation_rate": options.get("dilation", 1),
+            "return_sequences": options.get("sequences", False),
+            "go_backwards": options.get("reverse", False),
+            "dropout": 0.5 if drop is not None else 0.0,
+            "recurrent_dropout": 0.5 if drop is not None else 0.0,
+        }
+        layer = getattr(keras.layers, f"ConvLSTM{rank}D")(2, 2, use_bias=bias is not None, **arguments)
+        layer.build(x.shape)
+        layer.cell._dropout_mask = None if drop is None else tf().unstack(drop, axis=1)
+        layer.cell._recurrent_dropout_mask = None if drop is None else tf().unstack(recurrent_drop, axis=1)
+        weights = [one for one in (kernel, recurrent, bias) if one is not None]
+        others = [variable.value for variable in layer.non_trainable_variables]
+        given = {} if h is None else {"initial_state": [h, c]}
+        return layer.stateless_call(weights, others, x, mask=mask, training=drop is not None, **given)[0]
+
+    inputs = [normal] * 6 + [booleans(0.6), POSITIVE, POSITIVE]
+    pair = f.conv_lstm, f.conv_lstm_backward
+    return Case(*pair, shapes, inputs=inputs, differentiate=range(6), keras=run, exact=False, **geometry)
+
+
+IMAGES = [
+    images(),
+    images(sequences=True, masked=True, reverse=True),
+    images(bias=False, start=False, padding="valid", sequences=True),
+    images(strides=2, dropped=True, masked=True),
+    images(rank=1, dilation=2, sequences=True, zero_output=True),
+]
+
+RECURRENT = IMAGES + EVERY_WAY + FAST + GENERAL + BENT_GATES + RESET_BEFORE
