@@ -44,7 +44,7 @@ def ratio_of(figures: dict, own: str, other: str) -> float | None:
 
 
 def slashed(values) -> str:
-    """Returns "0.8 / 0.55" of the ratios of kerasette and fast, "0.8" where both are one target."""
+    """Returns "0.8 / 0.55" of such numbers, "-" for a missing one."""
     texts = ["-" if value is None else f"{value:.3g}" for value in values]
     return " / ".join(texts)
 
@@ -153,12 +153,11 @@ def products(rounds: int, rows: int | None) -> str:
 
 def product_row(title: str, got: dict) -> list[str]:
     """Returns a row of the table of products."""
-    reached = got["step_flops"] / got["seconds"]
-    speeds = [
-        f"{got['step_flops'] / 1e9:.2f} GFLOP",
-        *(f"{v / 1e9:.0f} GFLOP/s" for v in (reached, got["peak_flops"])),
-    ]
-    return [title, microseconds(got["seconds"]), *speeds, f"{reached / got['peak_flops']:.0%}"]
+    flops, peak = got["step_flops"], got["peak_flops"]
+    reached = flops / got["seconds"]
+    speeds = [f"{value / 1e9:.0f} GFLOP/s" for value in (reached, peak)]
+    share = f"{reached / peak:.0%}"
+    return [title, microseconds(got["seconds"]), f"{flops / 1e9:.2f} GFLOP", *speeds, share]
 
 
 # ---------------------------------------------------------------- memory

@@ -15,7 +15,7 @@ from kerasette import Input, Model, Sequential, layers, utils
 from kerasette.losses import BinaryCrossentropy
 from kerasette.optimizers import Adam
 
-STEPS, BATCH, NUMBERS = 1_200, 64, 32
+STEPS, BATCH, NUMBERS = 1_000, 64, 32
 
 
 def build_generator():
@@ -63,7 +63,7 @@ def build():
 def train(models, images, steps, shown, rng):
     """Trains both in turn; returns {step: what the generator makes of `shown`} of seven moments."""
     generator, discriminator, joint = models
-    moments = {round(steps * share) for share in (0, 0.02, 0.05, 0.1, 0.25, 0.5, 1)}
+    moments = {round(steps * share) for share in (0, 0.05, 0.1, 0.2, 0.4, 0.7, 1)}
     verdicts = np.repeat([[0.9], [0.0]], BATCH, axis=0)  # 0.9: one too sure teaches less
     pictures = {}
     for step in range(steps + 1):
@@ -94,7 +94,7 @@ def draw(pictures, path):
 def main(argv=None):
     """Runs the example; returns the generator."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="60 steps instead of 1,200")
+    parser.add_argument("--quick", action="store_true", help="60 steps instead of 1,000")
     parser.add_argument("--out", type=Path, default=Path("out"), help="directory of the figures")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -128,7 +128,7 @@ def resolve(kind: str, identifier, custom_objects: dict | None = None):
 def parameters(cls: type) -> tuple[str, ...]:
     """Returns the named constructor arguments of `cls`, those it passes on to its bases included."""
     found = {}
-    for base in cls.__mro__:
+    for base in cls.__mro__[:-1]:
         init = base.__dict__.get("__init__")
         if init is None:
             continue
@@ -188,6 +188,7 @@ class Configurable:
 
     kind = None
     aliases: dict[str, str] = {}
+    # A class that Keras has under another name or in another module says so in `written_as`: (module, name).
     config_hidden: tuple[str, ...] = ()  # arguments that files don't hold
 
     def __init_subclass__(cls, **keywords):
@@ -277,10 +278,10 @@ def serialize(value):
 def serialize_object(value: "Configurable") -> dict:
     """Returns the dictionary that Keras writes for an object: module, class name, config."""
     name = registered_name(type(value))
-    module = _MODULES.get(value.kind)
+    module, written = type(value).__dict__.get("written_as", (_MODULES.get(value.kind), type(value).__name__))
     return {
         "module": None if name else module,
-        "class_name": type(value).__name__,
+        "class_name": written,
         "config": value.get_config(),
         "registered_name": name,
     }

@@ -215,14 +215,14 @@ class Grower(random_graphs.Grower):
 
     def grow(self, steps):
         methods = [
-            self.convolution, self.convolution, self.shared, self.depthwise, self.separable, self.transposed,
-            self.pooling, self.pooling, self.resample, self.normalized, self.normalized, self.residual,
-            self.residual, self.joined, self.joined, self.activate,
+            self.convolution, self.shared, self.depthwise, self.separable, self.transposed, self.pooling,
+            self.pooling, self.resample, self.resample, self.normalized, self.normalized, self.residual,
+            self.joined, self.joined, self.activate,
         ]  # fmt: skip
         if self.grouped:
             self.pool.append(self.in_groups())
-        for _ in range(steps):
-            made = self.draw.choice(methods)()
+        for method in self.draw.sample(methods, steps):
+            made = method()
             if max(made.shape[1:3]) > 12:
                 made = self.layers.CenterCrop(9, 8)(made)
             self.pool.append(made)
@@ -265,7 +265,7 @@ def build(k, seed, noisy=False, steps=None):
     grower = Grower(k, draw, grouped)
     inputs = [k.Input(shape, name=f"input_{number}") for number, shape in enumerate(shapes)]
     grower.pool = list(inputs)
-    grower.grow(draw.randint(4, 12) if steps is None else steps)
+    grower.grow(draw.randint(3, 9) if steps is None else steps)
     return grower.model(inputs, kind)
 
 

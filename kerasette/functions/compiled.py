@@ -15,7 +15,12 @@ __all__ = [
     "depthwise_gradient",
     "depthwise_scatter",
     "depthwise_windows",
+    "gru_candidate",
+    "gru_cell_backward",
+    "gru_state",
     "im2col",
+    "lstm_cell",
+    "lstm_cell_backward",
     "max_pool_scatter",
     "max_pool_windows",
     "momentum_step",
@@ -369,6 +374,120 @@ def _sum_rows(rows, total):
 def _relu_gradient(dy, y, dx):
     for i in range(dy.size):
         dx[i] = dy[i] * (y[i] > 0)
+
+
+# ---------------------------------------------------------------- steps of recurrent layers
+
+
+def lstm_cell(sigmoids, g_c, after, i_f, room, half):
+    if not _suits(sigmoids, g_c, after):
+        return NotImplemented
+    _lstm_cell(sigmoids, g_c, after, half[()])
+    return None
+
+
+def lstm_cell_backward(now, dh, dc, dz, room):
+    if not _suits(now, dh, dc, dz):
+        return NotImplemented
+    _lstm_cell_backward(now, dh, dc, dz)
+    return None
+
+
+def gru_candidate(z_r, of_h, of_x, kept, work, half, r):
+    if not _suits(z_r, of_h, of_x, kept, work):
+        return NotImplemented
+    _gru_candidate(z_r, of_h, of_x, kept, work, half[()])
+    return None
+
+
+def gru_state(z, n, before, h, work):
+    if not _suits(z, n, before, h):
+        return NotImplemented
+    _gru_state(z, n, before, h)
+    return None
+
+
+def gru_cell_backward(now, before, dh, direct, dgates, room):
+    if not _suits(now, before, dh, direct, dgates):
+        return NotImplemented
+    _gru_cell_backward(now, before, dh, direct, dgates)
+    return None
+
+
+@jit
+def _lstm_cell(sigmoids, g_c, after, half):
+    units = len(after)
+    for u in range(units):
+        i, f, o = sigmoids[u], sigmoids[units + u], sigmoids[2 * units + u]
+        g, c, new = g_c[u], g_c[units + u], after[u]
+        for t in range(new.size):
+            i[t] = i[t] * half + half
+            f[t] = f[t] * half + half
+            o[t] = o[t] * half + half
+            new[t] = i[t] * g[t] + f[t] * c[t]
+
+
+@jit
+def _lstm_cell_backward(now, dh, dc, dz):
+    units = len(dh)
+    for u in range(units):
+        i, f, o, g, c, bent = (
+            now[u],
+            now[units + u],
+            now[2 * units + u],
+            now[3 * units + u],
+            now[4 * units + u],
+            now[5 * units + u],
+        )
+        dz_i, dz_f, dz_g, dz_o = dz[u], dz[units + u], dz[2 * units + u], dz[3 * units + u]
+        for t in range(dh.shape[1]):
+            dh_o = dh[u, t] * o[t]
+            product = dh_o * bent[t]
+            dz_o[t] = product - product * o[t]
+            total = dc[u, t] + (dh_o - product * bent[t])
+            dc_i, dc_f = total * i[t], total * f[t]
+            product = dc_i * g[t]
+            dz_i[t] = product - product * i[t]
+            dz_g[t] = dc_i - product * g[t]
+            product = dc_f * c[t]
+            dz_f[t] = product - product * f[t]
+            dc[u, t] = dc_f
+
+
+@jit
+def _gru_candidate(z_r, of_h, of_x, kept, work, half):
+    units = len(work)
+    for u in range(units):
+        z, r = z_r[u], z_r[units + u]
+        for t in range(z.size):
+            z[t] = z[t] * half + half
+            r[t] = r[t] * half + half
+            kept[u, t] = of_h[u, t]
+            work[u, t] = r[t] * of_h[u, t] + of_x[u, t]
+
+
+@jit
+def _gru_state(z, n, before, h):
+    for u in range(len(h)):
+        for t in range(h.shape[1]):
+            h[u, t] = (before[u, t] - n[u, t]) * z[u, t] + n[u, t]
+
+
+@jit
+def _gru_cell_backward(now, before, dh, direct, dgates):
+    units = len(dh)
+    for u in range(units):
+        z, r, n, kept = now[u], now[units + u], now[2 * units + u], now[3 * units + u]
+        dn, dz, dr, dkept = dgates[u], dgates[units + u], dgates[2 * units + u], dgates[3 * units + u]
+        for t in range(dh.shape[1]):
+            passed = dh[u, t] * z[t]
+            rest = dh[u, t] - passed
+            slope = rest - rest * (n[t] * n[t])
+            direct[u, t] = passed
+            dn[t] = slope
+            dz[t] = (before[u, t] - n[t]) * (z[t] - z[t] * z[t]) * dh[u, t]
+            dr[t] = kept[t] * (r[t] - r[t] * r[t]) * slope
+            dkept[t] = slope * r[t]
 
 
 # ---------------------------------------------------------------- optimizers: one block of a run

@@ -4,6 +4,7 @@ from functools import partial
 
 from kerasette.backend import xp_of
 from kerasette.functions.core import sum_rows
+from kerasette.functions.kernels import swappable
 from kerasette.functions.steps import (
     SIGMOID,
     TANH,
@@ -118,23 +119,47 @@ def _forward(run, weights):
     # The product goes to an array that stays in the nearest cache, and from there to memory.
     made, work = run.array("made", 4 * units, n), run.array("work", units, n)
     of_x, of_z_r, of_h = made[:units], made[units : 3 * units], made[3 * units :]
-    blocks = (run.blocks, run.states, run.states[1:], gates[:, : 2 * units], gates[:, :units])
-    others = (gates[:, units : 2 * units], gates[:, 2 * units : 3 * units], gates[:, 3 * units :])
-    for step, (read, before, h, z_r, z, r, n_gate, kept) in enumerate(zip(*blocks, *others, strict=False)):
+    blocks = (run.blocks, run.states, run.states[1:])
+    parts = [
+        gates[:, first * units : stop * units] for first, stop in ((0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
+    ]
+    for step, (read, before, h, z_r, z, r, n_gate, kept) in enumerate(zip(*blocks, *parts, strict=False)):
         product.dot(read, made)
         xp.tanh(of_z_r, z_r)
-        xp.multiply(z_r, half, z_r)
-        xp.add(z_r, half, z_r)
-        kept[...] = of_h
-        xp.multiply(r, of_h, work)
-        xp.add(work, of_x, work)
+        gru_candidate(z_r, of_h, of_x, kept, work, half, r)
         xp.tanh(work, n_gate)
-        xp.subtract(before, n_gate, work)
-        xp.multiply(work, z, work)
-        xp.add(work, n_gate, h)  # z h' + (1 - z) n
+        gru_state(z, n_gate, before, h, work)
         if run.skipped is not None:
             run.skip(step, before, h)
     return gates
+
+
+@swappable
+def gru_candidate(z_r, of_h, of_x, kept, work, half, r):
+    """Makes sigmoids of half the gates' tanh, in place; writes r of_h + of_x on `work`, of_h on `kept`.
+
+    Args:
+        z_r: (2 U, N), the rows z and r.
+        of_h, of_x: (U, N), what the state and the inputs give to n.
+        kept, work: (U, N).
+        half: 0.5 as an array without axes.
+        r: (U, N), the last rows of `z_r`.
+    """
+    xp = xp_of(z_r)
+    xp.multiply(z_r, half, z_r)
+    xp.add(z_r, half, z_r)
+    kept[...] = of_h
+    xp.multiply(r, of_h, work)
+    xp.add(work, of_x, work)
+
+
+@swappable
+def gru_state(z, n, before, h, work):
+    """Writes z before + (1 - z) n on `h`; all (U, N)."""
+    xp = xp_of(z)
+    xp.subtract(before, n, work)
+    xp.multiply(work, z, work)
+    xp.add(work, n, h)
 
 
 def _packed(run, weights, scale):
@@ -156,38 +181,47 @@ def _packed(run, weights, scale):
 
 
 def _backward(run, gates, weights, dy, dx):
-    """Returns dx, and the gradients of weights and initial state.
-
-    dn = dh (1 - z) (1 - n^2), dr = dn (h' R + b') r (1 - r), dz = dh (h' - n) z (1 - z).
-    """
-    xp, units, n = run.xp, run.states.shape[1], run.shape[0]
+    """Returns dx, and the gradients of weights and initial state."""
+    units, n = run.states.shape[1], run.shape[0]
     dys, finals = run.output_gradients(dy, 1)
     product = weights[1] if dx is None else _packed(run, weights, 1.0)[: run.ones]
     direct = run.array("direct", units, n)
     back = Back(run, product, 4 * units, dys, finals, dx, direct=direct)
-    rest, work = run.array("rest", 2 * units, n), run.array("work", units, n)
-    rest_of_z, rest_of_r = rest[:units], rest[units:]
-    (dh,) = back.states
+    room = (run.array("rest", 2 * units, n), run.array("work", units, n))
     for step, dgates in back:
-        now = gates[step]
-        z_r, z, r = now[: 2 * units], now[:units], now[units : 2 * units]
-        n_gate, kept = now[2 * units : 3 * units], now[3 * units :]
-        dn, dz, dr = dgates[:units], dgates[units : 2 * units], dgates[2 * units : 3 * units]
-        xp.multiply(dh, z, direct)
-        xp.subtract(dh, direct, work)  # dh (1 - z)
-        xp.multiply(n_gate, n_gate, dn)
-        xp.multiply(work, dn, dn)
-        xp.subtract(work, dn, dn)
-        xp.multiply(z_r, z_r, rest)
-        xp.subtract(z_r, rest, rest)
-        xp.subtract(run.states[step], n_gate, work)
-        xp.multiply(work, rest_of_z, work)
-        xp.multiply(work, dh, dz)
-        xp.multiply(kept, rest_of_r, work)
-        xp.multiply(work, dn, dr)
-        xp.multiply(dn, r, dgates[3 * units :])
+        gru_cell_backward(gates[step], run.states[step], *back.states, direct, dgates, room)
     dx, (dkernel, drecurrent_kernel, dbias), dstates = back.results()
-    return dx, _keras_order(xp, units, dkernel, drecurrent_kernel, dbias), dstates
+    return dx, _keras_order(run.xp, units, dkernel, drecurrent_kernel, dbias), dstates
+
+
+@swappable
+def gru_cell_backward(now, before, dh, direct, dgates, room):
+    """Computes the gradients by a step's gates, and the part of dh that goes straight to the state before.
+
+    dn = dh (1 - z) (1 - n^2), dr = dn of_h r (1 - r), dz = dh (before - n) z (1 - z).
+
+    Args:
+        now: (4 U, N), the rows z, r, n and of_h of the step.
+        before, dh, direct: (U, N).
+        dgates: (4 U, N), in the order n z r of_h.
+        room: arrays (2 U, N) and (U, N) to work in.
+    """
+    xp, units, (rest, work) = xp_of(now), len(dh), room
+    z_r, n, kept = now[: 2 * units], now[2 * units : 3 * units], now[3 * units :]
+    dn, dz, dr = dgates[:units], dgates[units : 2 * units], dgates[2 * units : 3 * units]
+    xp.multiply(dh, now[:units], direct)
+    xp.subtract(dh, direct, work)  # dh (1 - z)
+    xp.multiply(n, n, dn)
+    xp.multiply(work, dn, dn)
+    xp.subtract(work, dn, dn)
+    xp.multiply(z_r, z_r, rest)
+    xp.subtract(z_r, rest, rest)
+    xp.subtract(before, n, work)
+    xp.multiply(work, rest[:units], work)
+    xp.multiply(work, dh, dz)
+    xp.multiply(kept, rest[units:], work)
+    xp.multiply(work, dn, dr)
+    xp.multiply(dn, now[units : 2 * units], dgates[3 * units :])
 
 
 def _keras_order(xp, units, dkernel, drecurrent_kernel, dbias):

@@ -4,6 +4,7 @@ from functools import partial
 
 from kerasette.backend import xp_of
 from kerasette.functions.core import sum_rows
+from kerasette.functions.kernels import swappable
 from kerasette.functions.steps import (
     SIGMOID,
     TANH,
@@ -119,25 +120,41 @@ def _forward(run, weights, c):
     cells[0] = 0.0 if c is None else c.T
     # The product goes to an array that stays in the nearest cache, and tanh takes it to memory.
     z, terms = run.array("z", 4 * units, n), run.array("terms", 2 * units, n)
-    kept, added = terms[:units], terms[units:]
+    room = (terms, terms[:units], terms[units:])
     ends = (run.blocks, run.states[1:], cells[1:])
     blocks = ((0, 4), (0, 3), (0, 2), (2, 3), (3, 5), (5, 6))
     parts = [rows[:-1, first * units : stop * units] for first, stop in blocks]
-    for step, (read, h, after, gate, sigmoid, i_f, o, g_c, bent) in enumerate(
+    for step, (read, h, after, gates, sigmoids, i_f, o, g_c, bent) in enumerate(
         zip(*ends, *parts, strict=False)
     ):
         product.dot(read, z)
-        xp.tanh(z, gate)
-        xp.multiply(sigmoid, half, sigmoid)
-        xp.add(sigmoid, half, sigmoid)
-        xp.multiply(i_f, g_c, terms)
-        xp.add(kept, added, after)
+        xp.tanh(z, gates)
+        lstm_cell(sigmoids, g_c, after, i_f, room, half)
         xp.tanh(after, bent)
         xp.multiply(o, bent, h)
         if run.skipped is not None:
             run.skip(step, run.states[step], h)
             run.skip(step, cells[step], after)
     return rows
+
+
+@swappable
+def lstm_cell(sigmoids, g_c, after, i_f, room, half):
+    """Makes sigmoids of half the gates' tanh, in place, and writes c = i g + f c' on `after`.
+
+    Args:
+        sigmoids: (3 U, N), the rows i, f and o.
+        g_c: (2 U, N), the rows g and c'.
+        after: (U, N).
+        i_f: (2 U, N), the first rows of `sigmoids`.
+        room: an array (2 U, N) to work in, and its halves.
+        half: 0.5 as an array without axes.
+    """
+    xp, (terms, kept, added) = xp_of(sigmoids), room
+    xp.multiply(sigmoids, half, sigmoids)
+    xp.add(sigmoids, half, sigmoids)
+    xp.multiply(i_f, g_c, terms)
+    xp.add(kept, added, after)
 
 
 def _packed(run, weights, units):
@@ -156,36 +173,53 @@ def _packed(run, weights, units):
 
 
 def _backward(run, rows, weights, dy, dx):
-    """Returns dx and the gradients of weights and initial states.
-
-    With s for a sigmoid, d for the gradient by it and p for its factor, (g, c, tanh(c)): what comes to its
-    z is d s (1 - s), and d is (dc, dc, dh) p. So t = (dc i, dc f, dh o) p, and dz = t - t s.
-    """
-    xp, units, n = run.xp, run.states.shape[1], run.shape[0]
+    """Returns dx and the gradients of weights and initial states."""
+    units, n = run.states.shape[1], run.shape[0]
     dys, finals = run.output_gradients(dy, 2)
-    parts, t, work = (run.array(name, 3 * units, n) for name in ("parts", "t", "work"))
-    dc_i, dc, dh_o = parts[:units], parts[units : 2 * units], parts[2 * units :]
-    t_i, t_i_f, t_o = t[:units], t[: 2 * units], t[2 * units :]
-    of_i_f, of_o, one = work[: 2 * units], work[2 * units :], work[:units]
-    back = Back(run, run.back_weights(*weights[:2], dx), 4 * units, dys, finals, dx, further=(dc,))
-    dh = back.states[0]
+    room = [run.array(name, 3 * units, n) for name in ("parts", "products", "work")]
+    back = Back(
+        run,
+        run.back_weights(*weights[:2], dx),
+        4 * units,
+        dys,
+        finals,
+        dx,
+        further=(room[0][units : 2 * units],),
+    )
     for step, dz in back:
-        now = rows[step]
-        i, f, g, bent = (now[k * units : (k + 1) * units] for k in (0, 1, 3, 5))
-        xp.multiply(dh, now[2 * units : 3 * units], dh_o)
-        xp.multiply(dh_o, bent, t_o)
-        xp.multiply(t_o, bent, one)
-        xp.subtract(dh_o, one, one)  # dh o (1 - tanh(c)^2)
-        xp.add(dc, one, dc)
-        xp.multiply(dc, i, dc_i)
-        xp.multiply(dc, f, dc)
-        xp.multiply(parts[: 2 * units], now[3 * units : 5 * units], t_i_f)
-        xp.multiply(t, now[: 3 * units], work)
-        xp.subtract(t_i_f, of_i_f, dz[: 2 * units])
-        xp.subtract(t_o, of_o, dz[3 * units :])
-        xp.multiply(t_i, g, one)
-        xp.subtract(dc_i, one, dz[2 * units : 3 * units])  # dc i (1 - g^2)
+        lstm_cell_backward(rows[step], *back.states, dz, room)
     return back.results()
+
+
+@swappable
+def lstm_cell_backward(now, dh, dc, dz, room):
+    """Computes dz from the gradients of a step's h and c, and makes `dc` that of the c before.
+
+    With s for a sigmoid and p for its factor, (g, c', tanh(c)): t = (dc i, dc f, dh o) p, and dz = t - t s.
+
+    Args:
+        now: (6 U, N), the rows of the step.
+        dh, dc: (U, N); dc is the second block of the first array of `room`.
+        dz: (4 U, N), in the order i f g o.
+        room: three arrays (3 U, N) to work in.
+    """
+    xp, units = xp_of(now), len(dh)
+    parts, t, work = room
+    i, f, g, bent = (now[k * units : (k + 1) * units] for k in (0, 1, 3, 5))
+    dc_i, dh_o, t_o, one = parts[:units], parts[2 * units :], t[2 * units :], work[:units]
+    xp.multiply(dh, now[2 * units : 3 * units], dh_o)
+    xp.multiply(dh_o, bent, t_o)
+    xp.multiply(t_o, bent, one)
+    xp.subtract(dh_o, one, one)  # dh o (1 - tanh(c)^2)
+    xp.add(dc, one, dc)
+    xp.multiply(dc, i, dc_i)
+    xp.multiply(dc, f, dc)
+    xp.multiply(parts[: 2 * units], now[3 * units : 5 * units], t[: 2 * units])
+    xp.multiply(t, now[: 3 * units], work)
+    xp.subtract(t[: 2 * units], work[: 2 * units], dz[: 2 * units])
+    xp.subtract(t_o, work[2 * units :], dz[3 * units :])
+    xp.multiply(t[:units], g, one)
+    xp.subtract(dc_i, one, dz[2 * units : 3 * units])  # dc i (1 - g^2)
 
 
 # ---------------------------------------------------------------- the general way

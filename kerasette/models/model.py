@@ -41,6 +41,7 @@ class Model(Trainer, Layer):
     """
 
     kind = "layer"
+    written_as = "keras.src.models.functional", "Functional"
     inputs_wanted = None
 
     def __init__(self, inputs=None, outputs=None, name: str | None = None, trainable: bool = True):

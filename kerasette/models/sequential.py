@@ -29,6 +29,8 @@ class Sequential(Model):
 
     symbolic = ("_graph", "_source", "_tail", "_tails")
 
+    written_as = "keras", "Sequential"
+
     def __init__(self, layers=None, name: str | None = None, trainable: bool = True):
         Layer.__init__(self, name=auto_name("sequential") if name is None else name)
         self._trainer_state()

@@ -111,6 +111,11 @@ class Good:
             rewrite(path, {"model.weights.h5": inner.read_bytes()})
             inner.unlink()
 
+    def _sample(self, attack, entry, path):
+        """Puts a whole other model there."""
+        path.unlink()
+        attack.build(path)
+
     def _both(self, attack, entry, path):
         """Changes the configuration and the arrays."""
         for level, change in (("config", attack.configure), ("arrays", attack.arrays)):
