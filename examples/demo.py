@@ -1,4 +1,4 @@
-"""The tour: Iris, MNIST, weights saved and loaded, and pictures of it all.
+"""The tour: Iris, MNIST by a plain and a convolutional network, weights saved and loaded, pictures of it all.
 
 python -m examples.demo
 """
@@ -15,16 +15,16 @@ from kerasette import utils
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the other examples, from wherever this one is run
 
 import iris
+import mnist_cnn
 import mnist_mlp
 
 
-def save_and_load(model, x, path):
-    """Saves the weights, loads them into a fresh model, and makes sure that it answers the same."""
+def save_and_load(model, fresh, x, path):
+    """Saves the weights, loads them into the `fresh` model, and makes sure that it answers the same."""
     model.save_weights(path)
-    fresh = mnist_mlp.build(steps=10)
-    before = np.array_equal(fresh.predict(x), model.predict(x))
+    wanted, before = model.predict(x), fresh.predict(x)
     fresh.load_weights(path)
-    if before or not np.array_equal(fresh.predict(x), model.predict(x)):
+    if np.array_equal(before, wanted) or not np.array_equal(fresh.predict(x), wanted):
         raise SystemExit("The loaded model doesn't answer as the saved one.")
     print(f"{path}: {path.stat().st_size:,} bytes; a fresh model with these weights answers the same")
 
@@ -41,16 +41,22 @@ def main(argv=None):
     print("Iris: 4-8-8-3, one flower a step, five random splits")
     accuracies = iris.main(options)
     print("\nMNIST: 784-384-10 on images of handwritten digits")
-    model, _, (x_test, y_test) = mnist_mlp.main(options)
-    _, accuracy = model.evaluate(x_test, y_test, verbose=0)
+    dense, history, (x, _) = mnist_mlp.main(options)
+    print("\nMNIST: a convolutional network of two layers")
+    convnet, longer, (images, _) = mnist_cnn.main(options)
     print("\nWeights to HDF5 and back")
-    save_and_load(model, x_test, args.out / "mnist.weights.h5")
-    utils.plot_model(model, args.out / "mnist_graph.png", show_shapes=True, show_layer_activations=True)
+    save_and_load(dense, mnist_mlp.build(steps=10), x, args.out / "mnist.weights.h5")
+    save_and_load(convnet, mnist_cnn.build(steps=10), images, args.out / "mnist_cnn.weights.h5")
+    for name, model in (("mnist", dense), ("mnist_cnn", convnet)):
+        path = args.out / f"{name}_graph.png"
+        utils.plot_model(model, path, show_shapes=True, show_layer_activations=True)
 
+    shares = [one.history["val_accuracy"][-1] for one in (history, longer)]
     print(f"\nIris: {', '.join(f'{one:.1%}' for one in accuracies)}")
-    print(f"MNIST: {accuracy:.2%}")
+    print(f"MNIST: {shares[0]:.2%}, with convolutions {shares[1]:.2%}")
     print(f"{time.perf_counter() - began:.0f} s in all. The figures:")
-    for name in ("iris", "mnist_curves", "mnist_mistakes", "mnist_graph"):
+    drawn = [f"{name}_{what}" for name in ("mnist", "mnist_cnn") for what in ("curves", "mistakes", "graph")]
+    for name in ("iris", *drawn):
         print(f"  {args.out / name}.png")
 
 

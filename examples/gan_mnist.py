@@ -15,7 +15,7 @@ from kerasette import Input, Model, Sequential, layers, utils
 from kerasette.losses import BinaryCrossentropy
 from kerasette.optimizers import Adam
 
-STEPS, BATCH, NUMBERS = 1_000, 64, 32
+STEPS, BATCH, NUMBERS = 2_000, 32, 32
 
 
 def build_generator():
@@ -36,7 +36,7 @@ def build_discriminator():
     """Returns the network that says how real an image looks: above 0 for real, below for drawn."""
     model = Sequential([Input((28, 28, 1))], name="discriminator")
     for filters in (32, 64):
-        model.add(layers.Conv2D(filters, 3, strides=2, padding="same"))
+        model.add(layers.Conv2D(filters, 4, strides=2, padding="same"))
         model.add(layers.LeakyReLU(0.2))
     model.add(layers.Flatten())
     model.add(layers.Dropout(0.3))
@@ -52,7 +52,7 @@ def build():
     """
     generator, discriminator = build_generator(), build_discriminator()
     loss = BinaryCrossentropy(from_logits=True)
-    discriminator.compile(Adam(4e-4, beta_1=0.5), loss)
+    discriminator.compile(Adam(1e-3, beta_1=0.5), loss)
     discriminator.trainable = False
     numbers = Input((NUMBERS,))
     joint = Model(numbers, discriminator(generator(numbers)), name="joint")
@@ -94,7 +94,7 @@ def draw(pictures, path):
 def main(argv=None):
     """Runs the example; returns the generator."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="60 steps instead of 1,000")
+    parser.add_argument("--quick", action="store_true", help="60 steps instead of 2,000")
     parser.add_argument("--out", type=Path, default=Path("out"), help="directory of the figures")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)

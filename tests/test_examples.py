@@ -18,6 +18,12 @@ WANTED = {
     "functional_graph",
     "custom_layer",
     "grid_search",
+    "mnist_cnn",
+    "autoencoder",
+    "resnet_mnist",
+    "gan_mnist",
+    "feature_maps",
+    "augmentation",
     "demo",
 }
 # The package, its dependencies and the extras "plot" and "data".

@@ -5,14 +5,13 @@ import warnings
 import numpy as np
 
 from kerasette.backend import to_numpy
-from kerasette.errors import KerasetteError, value_error
+from kerasette.errors import value_error
+from kerasette.saving.costs import is_cheap
 from kerasette.saving.faults import load_error
 from kerasette.saving.layout import OWN_GROUP
 
 INPUTS, OUTPUTS = f"{OWN_GROUP}/sample/inputs", f"{OWN_GROUP}/sample/outputs"
 MOST_ROWS = 256
-# A file may not cost much more than its bytes: larger samples are computed with strict=True only.
-MOST_VALUES, MOST_PRODUCTS = 1 << 24, 1 << 31
 RELATIVE, ABSOLUTE = 1e-3, 1e-5  # other processors and libraries add up in another order
 
 
@@ -81,7 +80,7 @@ def check(path: str, model, stored, strict: bool = False) -> None:
     if not inputs and not outputs:
         return
     problem = _misfit(model, inputs, outputs)
-    if problem is None and not strict and not _is_cheap(model, inputs[0].shape[0]):
+    if problem is None and not strict and not is_cheap(model, [item.shape for item in inputs]):
         warnings.warn(
             f"'{path}' has a sample that takes long to compute, so it wasn't compared; strict=True does it.",
             stacklevel=4,
@@ -114,27 +113,13 @@ def _misfit(model, inputs, outputs):
     return None if 1 <= inputs[0].shape[0] <= MOST_ROWS else "it has too many rows"
 
 
-def _is_cheap(model, rows):
-    """Tells whether the values and products of a forward pass are few; open lengths count as 64."""
-    values = products = 0
-    for node in model.graph.nodes:
-        for tensor in node.outputs:
-            size, places = rows, rows
-            for axis, length in enumerate(tensor.shape[1:]):
-                size *= length or 64
-                places *= 1 if axis == tensor.ndim - 2 else length or 64
-            values += size
-            products += places * sum(parameter.size for parameter in node.operation.parameters)
-    return values <= MOST_VALUES and products <= MOST_PRODUCTS
-
-
 def _difference(model, inputs, outputs):
     """Returns the largest difference as a text, or None where there is none to speak of."""
     xs = [item.read() for item in inputs]
     xs = [x.astype(tensor.dtype) for x, tensor in zip(xs, model.inputs, strict=True)]
     try:
         results = _outputs(model, xs)
-    except KerasetteError as problem:
+    except Exception as problem:  # what layers do with numbers that they never get otherwise
         return f"it can't be computed ({problem})"
     for number, (result, item) in enumerate(zip(results, outputs, strict=True)):
         wanted = item.read()

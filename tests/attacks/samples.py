@@ -1,4 +1,4 @@
-"""Samples that a file brings with it, which are computed when it is loaded: a small file, a long computation."""
+"""Samples that a file brings with it, which are computed when it is loaded: small files, long computations."""
 
 import json
 import zipfile
@@ -139,7 +139,12 @@ ATTACKS = [
     ),
     Sampled(
         "a sample of a wide window",
-        chain((600, 600, 1), lambda: layers.Conv2D(1, 100), layers.GlobalMaxPooling2D),
+        chain((400, 400, 1), lambda: layers.Conv2D(1, 100), layers.GlobalMaxPooling2D),
+    ),
+    Sampled(
+        "a sample of many steps",
+        chain((4,), lambda: layers.RepeatVector(2), lambda: layers.LSTM(1)),
+        sets("RepeatVector", n=3_000_000),
     ),
     Sampled("a sample of many rows", chain((4,), lambda: layers.Dense(2)), shape=(4_000_000, 4)),
     Sampled("a sample of other words", embedded, lambda entry: entry, (1, 3)),
