@@ -52,7 +52,7 @@ def build():
     """
     generator, discriminator = build_generator(), build_discriminator()
     loss = BinaryCrossentropy(from_logits=True)
-    discriminator.compile(Adam(1e-3, beta_1=0.5), loss)
+    discriminator.compile(Adam(6e-4, beta_1=0.5), loss)
     discriminator.trainable = False
     numbers = Input((NUMBERS,))
     joint = Model(numbers, discriminator(generator(numbers)), name="joint")

@@ -9,6 +9,7 @@ import kerasette
 from kerasette import Input, Model, Sequential, layers, ops, registry
 from kerasette.errors import InvalidType, InvalidValue, LoadError
 from kerasette.saving import CustomObjectScope, clone_model, config, register_keras_serializable
+from tests.config_lines import FURTHER, SEVERAL
 from tests.keras_oracle import keras
 
 L = layers
@@ -131,6 +132,7 @@ FAMILIES = {
     "ZeroPadding2D": ((6, 5, 2), ["L.ZeroPadding2D()", "L.ZeroPadding2D(((1, 0), (0, 2)))"]),
     "ZeroPadding3D": ((4, 4, 5, 2), ["L.ZeroPadding3D()", "L.ZeroPadding3D((1, 0, 2))"]),
 }
+FAMILIES.update(FURTHER)
 MERGES = ["L.Add()", "L.Average()", "L.Maximum()", "L.Minimum()", "L.Multiply()", "L.Concatenate(axis=-1)"]
 PAIRS = ["L.Subtract()", "L.Dot(axes=1)", "L.Dot(axes=-1, normalize=True)"]
 ELSEWHERE = {
@@ -192,7 +194,7 @@ def test_every_layer_has_a_line():
     known = {
         cls.__name__ for cls in registry._KINDS["layer"].values() if cls.__module__.startswith("kerasette.")
     }
-    assert known == set(FAMILIES) | ELSEWHERE | MODELS
+    assert known == set(FAMILIES) | ELSEWHERE | SEVERAL | MODELS
 
 
 LINES = [(text, shape) for shape, texts in FAMILIES.values() for text in texts]

@@ -14,7 +14,14 @@ from kerasette.errors import LoadError
 FOLDER = Path(__file__).parent / "golden"
 VERSIONS = sorted(path.name.removesuffix(".tar.xz") for path in FOLDER.glob("*.tar.xz"))
 NEEDS = {  # model -> layers without which it can't be opened
-    "convnet": ("Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "ZeroPadding2D"),
+    "convnet": (
+        "Conv2D",
+        "Conv2DTranspose",
+        "DepthwiseConv2D",
+        "SeparableConv2D",
+        "MaxPooling2D",
+        "ZeroPadding2D",
+    ),
     "lstm": ("Embedding", "LSTM", "GRU"),
     "bidirectional": ("Bidirectional", "LSTM", "SimpleRNN", "TimeDistributed"),
     "attention": ("MultiHeadAttention", "GlobalAveragePooling1D"),

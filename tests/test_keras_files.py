@@ -115,7 +115,7 @@ def test_random_graphs_cross_and_train_on(seed, tmp_path):
             except Exception:
                 if first is kerasette or ending == ".keras":
                     raise
-                with pytest.raises(Exception):  # noqa: B017, PT011 - Keras can't read its own file either
+                with pytest.raises(Exception):  # noqa: B017 - Keras can't read its own file either
                     quiet_load(keras(), path)
                 continue
             assert_close(predictions(model, xs), predictions(other, xs))
@@ -208,7 +208,9 @@ def test_training_goes_on_from_both_formats(ending, tmp_path):
 
 def test_what_compile_was_told_is_kept(tmp_path):
     x = Input((3,), name="x")
-    model = Model(x, {"p": layers.Dense(2, name="p")(x), "q": layers.Dense(3, activation="softmax", name="q")(x)})
+    model = Model(
+        x, {"p": layers.Dense(2, name="p")(x), "q": layers.Dense(3, activation="softmax", name="q")(x)}
+    )
     losses = {"p": kerasette.losses.Huber(delta=0.5), "q": "categorical_crossentropy"}
     metrics = {"p": ["mae"], "q": ["accuracy", kerasette.metrics.TopKCategoricalAccuracy(2)]}
     model.compile("adam", losses, {"p": 0.5, "q": 2.0}, metrics)
@@ -340,14 +342,20 @@ REFUSED = {
         lambda c: [c["config"]["layers"][k].update(class_name=n) for k, n in ((1, "Foo"), (2, "Bar"))],
         "Unknown layers: Foo, Bar",
     ),
-    "one that is missing": (lambda c: c["config"]["layers"][1].update(class_name="Dens"), "Did you mean 'Dense'"),
+    "one that is missing": (
+        lambda c: c["config"]["layers"][1].update(class_name="Dens"),
+        "Did you mean 'Dense'",
+    ),
     "more than it stores": (lambda c: c["config"]["layers"][1]["config"].update(units=2**28), "parameters"),
     "another loss": (lambda c: c["compile_config"].update(loss="mess"), "compile=False"),
     "a loss of another kind": (
         lambda c: c["compile_config"].update(loss={"class_name": "Dense", "config": {"units": 3}}),
         "compile=False",
     ),
-    "another optimizer": (lambda c: c["compile_config"].update(optimizer={"class_name": "Lamb", "config": {}}), "Lamb"),
+    "another optimizer": (
+        lambda c: c["compile_config"].update(optimizer={"class_name": "Lamb", "config": {}}),
+        "Lamb",
+    ),
     "an unknown key": (lambda c: c["compile_config"].update(run="os.system"), "unknown key 'run'"),
     "another shape": (lambda c: c["config"]["layers"][1]["config"].update(units=2), "one/kernel"),
 }
@@ -422,7 +430,7 @@ def test_damaged_archives(tmp_path):
         try:
             load_model(path)
         except LoadError as problem:
-            assert len(str(problem)) <= 400  # noqa: PT017 - a flip in a date harms nothing
+            assert len(str(problem)) <= 400
 
 
 def test_checkpoints_are_whole_models(tmp_path):

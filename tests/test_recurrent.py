@@ -14,7 +14,7 @@ from kerasette import layers as L  # noqa: N812
 from kerasette.errors import InvalidType, InvalidValue, KerasetteError
 from kerasette.functions import kernels
 from kerasette.testing import check_gradients
-from tests import keras_oracle
+from tests import cupy_standin, keras_oracle
 
 THREE = (L.SimpleRNN, L.LSTM, L.GRU)
 BUILTIN_CELLS = (L.SimpleRNNCell, L.LSTMCell, L.GRUCell)
@@ -722,6 +722,67 @@ def test_models_are_cloned_with_their_states_and_wrappers():
             np.testing.assert_array_equal(a, b)
 
 
+def test_graphs_of_cells_are_cloned():
+    x, h = Input((3,)), Input((4,))
+    y, new = L.GRUCell(4)(x, h)
+    y, both = L.StackedRNNCells([L.SimpleRNNCell(4), L.GRUCell(2)])(y, [new, L.Dense(2)(h)])
+    model = Model([x, h], [y, *both])
+    copy = kerasette.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    xs = [normal(5, 3), normal(5, 4, seed=1)]
+    for a, b in zip(model.predict(xs, verbose=0), copy.predict(xs, verbose=0), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_results_are_the_user_s():
+    """What a model returned doesn't change when it is called again."""
+    inputs = Input((4, 3))
+    model = Model(inputs, L.LSTM(5, return_sequences=True)(inputs))
+    first = model(normal(2, 4, 3))
+    kept = np.array(first)
+    model(normal(2, 4, 3, seed=1))
+    np.testing.assert_array_equal(first, kept)
+    whole = model.predict(normal(6, 4, 3), batch_size=2, verbose=0)
+    np.testing.assert_allclose(whole[:2], model(normal(6, 4, 3)[:2]), rtol=1e-6)
+
+
+def test_integers_lead_straight_in():
+    inputs = Input((4, 2), dtype="int32")
+    model = Model(inputs, L.Bidirectional(L.SimpleRNN(3))(inputs)).compile("mse", "sgd")
+    x = np.arange(16).reshape(2, 4, 2) % 3
+    np.testing.assert_allclose(model.predict(x, verbose=0), model(x.astype("float32")), rtol=1e-6)
+    assert np.isfinite(model.train_on_batch(x, normal(2, 6)))
+
+
+def test_on_a_device():
+    """Masks, states, both directions, stacks and steps in a model, trained on the stand-in for CuPy."""
+
+    def run():
+        kerasette.utils.set_random_seed(3)
+        inputs, start = Input((5, 3)), Input((4,))
+        x = L.Bidirectional(L.LSTM(4, return_sequences=True))(L.Masking()(inputs))
+        y, state = L.GRU(4, return_state=True, go_backwards=True)(x, initial_state=start)
+        cells = [L.LSTMCell(3, activation="softplus"), L.GRUCell(2, reset_after=False), L.SimpleRNNCell(4)]
+        z = L.RNN(cells, return_sequences=True)(L.TimeDistributed(L.Dense(3, activation="tanh"))(x))
+        z = L.TimeDistributed(inner_model_without_noise())(z)
+        model = Model([inputs, start], L.Add()([y, state, L.SimpleRNN(4, stateful=True)(z)]))
+        model.compile("mse", "sgd")
+        data = normal(6, 5, 3) * padded_on_the_right(6, 5)[:, :, None]
+        losses = [model.train_on_batch([data, normal(6, 4)], normal(6, 4, seed=2)) for _ in range(2)]
+        return [np.array(losses), model.predict([data, normal(6, 4)], verbose=0), *model.get_weights()]
+
+    results = [run()]
+    with cupy_standin.install():
+        results.append(run())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6)
+
+
+def inner_model_without_noise():
+    inputs = Input((4,))
+    return Model(inputs, L.Dense(3)(L.BatchNormalization()(inputs)))
+
+
 def test_signatures_are_keras_s():
     keras = keras_oracle.keras()
     names = [*THREE, *BUILTIN_CELLS, L.RNN, L.StackedRNNCells, L.Bidirectional, L.TimeDistributed]
@@ -809,6 +870,7 @@ WRONG = [
     (lambda: L.LSTMCell(2, activity_regularizer="l2"), "activity_regularizer"),
     (lambda: L.LSTM(2)(normal(2, 3)), "needs inputs with 3 axes"),
     (lambda: L.LSTM(2)(Input((3, None))), "known last axis"),
+    (lambda: L.LSTM(2)(normal(2, 0, 3)), "at least one step"),
     (lambda: L.LSTM(2)(normal(2, 3, 4), initial_state=normal(2, 2)), "has 2 states"),
     (lambda: L.GRU(2)(normal(2, 3, 4), initial_state=normal(2, 3)), "initial state needs shape"),
     (lambda: L.GRU(2)(normal(2, 3, 4), initial_state="zeros"), "initial_state must be"),

@@ -16,7 +16,7 @@ import pytest
 
 import kerasette
 from kerasette.errors import InvalidValue, KerasetteError, LoadError, MissingFile
-from kerasette.saving import atomic, hdf5, stored
+from kerasette.saving import atomic, stored
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -57,7 +57,17 @@ MODELS = {
         [(3, 6, 6, 1)],
     ),
 }
-WORDS = ("Conv", "Pooling", "LSTM", "GRU", "RNN", "Embedding", "Attention", "Bidirectional", "TimeDistributed")
+WORDS = (
+    "Conv",
+    "Pooling",
+    "LSTM",
+    "GRU",
+    "RNN",
+    "Embedding",
+    "Attention",
+    "Bidirectional",
+    "TimeDistributed",
+)
 
 
 def build(library, text):
@@ -71,7 +81,9 @@ def data(shapes, rows=6):
     rng = np.random.default_rng(0)
     kinds = [shape if isinstance(shape[-1], str) else (shape, "float32") for shape in shapes]
     return [
-        rng.integers(0, 5, (rows, *shape)) if kind == "int32" else rng.normal(size=(rows, *shape)).astype(kind)
+        rng.integers(0, 5, (rows, *shape))
+        if kind == "int32"
+        else rng.normal(size=(rows, *shape)).astype(kind)
         for shape, kind in kinds
     ]
 

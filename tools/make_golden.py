@@ -2,9 +2,10 @@
 
     python tools/make_golden.py --python ENV/bin/python --path DIRECTORY_WITH_KERAS --out tests/golden
 
-Each version becomes one archive, VERSION.tar.xz. Runs itself (`--worker`) with the Python of a side environment that has some Keras, so nothing here
-imports kerasette. With `--path` a directory of its own holds Keras (`pip install --target`), so that many
-versions share one environment. For Keras 3 the backend is KERAS_BACKEND, by default jax.
+Each version becomes one archive, VERSION.tar.xz. Runs itself (`--worker`) with the Python of a side
+environment that has some Keras, so nothing here imports kerasette. With `--path` a directory of its own
+holds Keras (`pip install --target`), so that many versions share one environment. For
+Keras 3 the backend is KERAS_BACKEND, by default jax.
 """
 
 import argparse
@@ -40,7 +41,9 @@ def functional(k):
     layers = k.layers
     a, b = k.Input((4,), name="a"), k.Input((4,), name="b")
     shared = layers.Dense(4, activation="relu", name="shared")
-    inner = k.Sequential([k.Input((4,)), layers.Dense(4, name="deep"), layers.LayerNormalization()], name="inner")
+    inner = k.Sequential(
+        [k.Input((4,)), layers.Dense(4, name="deep"), layers.LayerNormalization()], name="inner"
+    )
     x = layers.Add()([shared(a), shared(inner(b))])
     y = layers.Concatenate()([x, inner(a)])
     return k.Model([a, b], [layers.Dense(2, name="p")(y), layers.Dense(3, activation="softmax", name="q")(x)])
@@ -161,7 +164,7 @@ def _plain(info):
 
 
 def _model_files(keras, make, folder):
-    """Saves one trained model in every format; returns its data, and predictions before and after more steps."""
+    """Saves one trained model in every format; returns data, and predictions before and after more steps."""
     import numpy as np
 
     name, rng = make.__name__, np.random.default_rng(3)
@@ -202,7 +205,9 @@ def _data(model, rng):
     for tensor in model.inputs:
         shape = (ROWS, *tensor.shape[1:])
         whole = "int" in str(tensor.dtype)
-        inputs.append(rng.integers(0, 7, shape).astype("int32") if whole else rng.normal(size=shape).astype("float32"))
+        inputs.append(
+            rng.integers(0, 7, shape).astype("int32") if whole else rng.normal(size=shape).astype("float32")
+        )
     targets = []
     for tensor in model.outputs:
         size = int(tensor.shape[-1])

@@ -126,13 +126,15 @@ class Executor:
         return [None if slot is None else self._values[slot] for slot in self.plan.masks]
 
     def _checked(self):
-        """Returns the calls of the way forward with a look at what each layer returns: for the first batch."""
+        """Returns the calls of the way forward with a look at what layers return: for the first batch."""
         shapes = self.plan.shapes
 
         def looked_at(step, run, ctx, w, *xs):
             declared = tuple(shapes[slot] for slot in step.targets)
             result = run(ctx, w, *xs)
-            return result_of(step.operation, result, len(xs[0]), declared if len(declared) > 1 else declared[0])
+            return result_of(
+                step.operation, result, len(xs[0]), declared if len(declared) > 1 else declared[0]
+            )
 
         return [
             (index, partial(looked_at, step, run) if _keeps_shape(step) else run, *rest)

@@ -4,7 +4,7 @@
 |---|---|
 | metadata.json | the version of Keras whose layout it is, the date, kerasette's own version |
 | config.json | architecture and compile_config, as Keras 3 serializes them |
-| model.weights.h5 | weights, optimizer, and in the group "kerasette" what only we write; see docs/FORMATS.md |
+| model.weights.h5 | weights, optimizer, and in the group "kerasette" what only we write (docs/FORMATS.md) |
 """
 
 import contextlib

@@ -9,7 +9,13 @@ from kerasette.saving.legacy_config import modern_optimizer, modern_part
 
 _LISTS = ("metrics", "weighted_metrics")
 # What Keras writes too, and nothing here depends on.
-_WITHOUT_EFFECT = {"run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss", "sample_weight_mode"}
+_WITHOUT_EFFECT = {
+    "run_eagerly",
+    "steps_per_execution",
+    "jit_compile",
+    "auto_scale_loss",
+    "sample_weight_mode",
+}
 _KNOWN = {"optimizer", "optimizer_config", "loss", "loss_weights", *_LISTS, *_WITHOUT_EFFECT}
 
 
@@ -39,7 +45,9 @@ def training_config(model) -> dict | None:
     plain = {name: optimizer[name] for name in ("class_name", "config")}
     older = {name: _older(config[name]) for name in ("loss", *_LISTS)}
     # Keras doesn't find "mse" in its own files, but it finds the class.
-    older["loss"] = _read(older["loss"], lambda one: _written(losses.get(one)) if isinstance(one, str) else one)
+    older["loss"] = _read(
+        older["loss"], lambda one: _written(losses.get(one)) if isinstance(one, str) else one
+    )
     return {**config, **older, "optimizer_config": plain}
 
 

@@ -32,7 +32,9 @@ def missing(entry: dict) -> list[str]:
 def _is_known(entry, name):
     names = [name, entry.get("registered_name")]
     return any(
-        isinstance(one, str) and registry.is_known(kind, one) for kind in ("layer", "operation") for one in names
+        isinstance(one, str) and registry.is_known(kind, one)
+        for kind in ("layer", "operation")
+        for one in names
     )
 
 
@@ -41,5 +43,5 @@ def refuse_missing(entry: dict) -> None:
     unknown = missing(entry)
     if len(unknown) > 1:
         raise load_error(
-            f"Unknown layers: {', '.join(unknown)}. kerasette doesn't have them; pass your own by custom_objects."
+            f"Unknown layers: {', '.join(unknown)}. kerasette has none; pass your own by custom_objects."
         )

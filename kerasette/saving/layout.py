@@ -114,7 +114,7 @@ def style_of(model: Layer, stored: dict) -> str:
     """Returns in which style a file names its groups; `stored` are its arrays of layers."""
     older = any(name.startswith(f"{OLDER_ROOT}/") for name in stored)
     private = any("/_query_dense/" in name for name in stored)
-    for style in ((TWICE, ONCE) if older else (LATE,) if private else ()):
+    for style in (TWICE, ONCE) if older else (LATE,) if private else ():
         if {name for place in places(model, style) for name, _ in place.parameters} == stored.keys():
             return style
     return ONCE if older else NOW

@@ -31,8 +31,17 @@ _DROPPED = {
 _RECURRENT = {"time_major": (False,), "implementation": None, "zero_output_for_mask": None, "cell_type": None}
 _CONVOLUTIONS = {"groups": (1,), "filters": (None,)}
 _KERNELS = tuple(f"kernel_{what}" for what in ("initializer", "regularizer", "constraint"))
-_RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}, "Functional": {}, "InputLayer": {"input_dtype": "dtype"}}
-_CLASSES = {"Model": "Functional", "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU", "BatchNormalizationV1": "BatchNormalization"}
+_RENAMED = {
+    "LeakyReLU": {"alpha": "negative_slope"},
+    "Functional": {},
+    "InputLayer": {"input_dtype": "dtype"},
+}
+_CLASSES = {
+    "Model": "Functional",
+    "CuDNNLSTM": "LSTM",
+    "CuDNNGRU": "GRU",
+    "BatchNormalizationV1": "BatchNormalization",
+}
 
 
 def modern(entry: dict, unlist: bool = False) -> dict:
@@ -58,7 +67,9 @@ def modern(entry: dict, unlist: bool = False) -> dict:
         return entry
     if "module" not in entry:
         entry["module"] = "keras.ops" if _is_operation(entry, config) else "keras.layers"
-    entry["config"] = _of_model(config, unlist) if isinstance(config.get("layers"), list) else _of_layer(entry, config)
+    entry["config"] = (
+        _of_model(config, unlist) if isinstance(config.get("layers"), list) else _of_layer(entry, config)
+    )
     if isinstance(entry.get("inbound_nodes"), list):
         entry["inbound_nodes"] = [_call(call) for call in entry["inbound_nodes"]]
     return from_lambda(entry) if name.endswith("OpLambda") else entry
@@ -147,7 +158,11 @@ def _dropped(name):
 
 def _initializer(key, value):
     """Returns an initializer's entry without the type that TensorFlow 1 wrote into it."""
-    if not key.endswith("initializer") or not isinstance(value, dict) or not isinstance(value.get("config"), dict):
+    if (
+        not key.endswith("initializer")
+        or not isinstance(value, dict)
+        or not isinstance(value.get("config"), dict)
+    ):
         return value
     inner = {name: item for name, item in value["config"].items() if name != "dtype"}
     return {**value, "config": inner}

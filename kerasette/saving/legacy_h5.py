@@ -33,7 +33,9 @@ def write(path: str, model, include_optimizer: bool, extra: dict) -> None:
         extra: {path: array} of what only we write.
     """
     if len({layer.name for layer in model.layers}) < len(model.layers):
-        raise value_error(f"save: two layers of {model.name} have one name, which an .h5 file can't tell apart.")
+        raise value_error(
+            f"save: two layers of {model.name} have one name, which an .h5 file can't tell apart."
+        )
     arrays, texts = legacy_layout.arrays_of(model, lambda parameter: to_numpy(parameter.value))
     entry = entry_of(model)
     about = {"class_name": entry["class_name"], "config": entry["config"]}

@@ -1,8 +1,8 @@
 """Where each parameter stands in the `.h5` files of older Keras: by the layers' names, in listed order.
 
-    <root>: layer_names = [a, b ...]          <root> is "model_weights" in files of whole models
-    <root>/a: weight_names = [n1, n2 ...]
-    <root>/a/n1                               an array; n1 may have slashes of its own
+<root>: layer_names = [a, b ...]          <root> is "model_weights" in files of whole models
+<root>/a: weight_names = [n1, n2 ...]
+<root>/a/n1                               an array; n1 may have slashes of its own
 """
 
 from kerasette.layers import Layer
@@ -62,9 +62,11 @@ def match(model: Model, stored, layers: list, by_name: bool = False) -> tuple[li
             problems.append(f"layer '{name}': {len(arrays)} weights / no such layer")
             continue
         weights = weights_of(layer)
-        wrong = [] if len(arrays) == len(weights) else [
-            f"layer '{layer.name}': {len(arrays)} weights / {len(weights)}"
-        ]
+        wrong = (
+            []
+            if len(arrays) == len(weights)
+            else [f"layer '{layer.name}': {len(arrays)} weights / {len(weights)}"]
+        )
         both = [(one, stored[array]) for one, array in zip(weights, arrays, strict=False)]
         wrong = wrong or [line for pair in both for line in mismatch(*pair)]
         problems += wrong

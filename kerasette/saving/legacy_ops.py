@@ -39,7 +39,9 @@ def from_lambda(entry: dict) -> dict:
     name = _FUNCTIONS.get(function) if isinstance(function, str) else None
     if name is None:
         what = function if isinstance(function, str) else entry.get("class_name")
-        raise value_error(f"The file uses TensorFlow's operation '{str(what)[:60]}', which kerasette doesn't have.")
+        raise value_error(
+            f"The file uses TensorFlow's operation '{str(what)[:60]}', which kerasette doesn't have."
+        )
     calls = [_call(call) for call in entry.get("inbound_nodes") or ()]
     return {
         "module": "keras.ops",

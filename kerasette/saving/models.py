@@ -188,5 +188,3 @@ def _check_version(path, version, strict):
     if strict:
         raise load_error(text)
     warnings.warn(f"{text} It is loaded where nothing in it is new.", stacklevel=4)
-
-

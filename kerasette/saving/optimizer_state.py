@@ -85,7 +85,7 @@ def restore(path: str, model, items: list, strict: bool = False) -> None:
         strict: whether a state that doesn't fit is an error.
     """
     if not items or model._engine is None:
-        return
+        return None
     optimizer, order = model.optimizer, _order(model)
     wanted = state.listing(optimizer, parameters=order)
     numbers = [array for name, array in wanted[:2] if name.endswith(("/iteration", "/learning_rate"))]

@@ -123,7 +123,11 @@ def _inner(value):
     """Returns the entry of a layer in a layer (or a list of them) with its arguments in our words."""
     if isinstance(value, list):
         return [_inner(item) for item in value]
-    if not isinstance(value, dict) or not isinstance(value.get("config"), dict) or "layers" in value["config"]:
+    if (
+        not isinstance(value, dict)
+        or not isinstance(value.get("config"), dict)
+        or "layers" in value["config"]
+    ):
         return value  # nothing, or a model, which is put into our words when it is made
     return {**value, "config": _own_arguments(value)}
 

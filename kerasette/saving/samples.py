@@ -108,7 +108,9 @@ def _misfit(model, inputs, outputs):
         return "it has other inputs or outputs"
     for item, wanted in zip(inputs, shapes, strict=True):
         lengths = item.shape[1:]
-        if len(lengths) != len(wanted) or any(w not in (None, n) for n, w in zip(lengths, wanted, strict=True)):
+        if len(lengths) != len(wanted) or any(
+            w not in (None, n) for n, w in zip(lengths, wanted, strict=True)
+        ):
             return f"an input has the shape {item.shape}"
     return None if 1 <= inputs[0].shape[0] <= MOST_ROWS else "it has too many rows"
 

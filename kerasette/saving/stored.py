@@ -17,7 +17,7 @@ THREADS = min(4, os.cpu_count() or 1)
 
 
 def raw(array: np.ndarray) -> np.ndarray:
-    """Returns the array's bytes, in C order and little-endian; those of the array itself where they are so."""
+    """Returns the array's bytes, in C order and little-endian; its own bytes where they are so."""
     array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     return array.reshape(-1).view(np.uint8)
 

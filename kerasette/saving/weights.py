@@ -152,7 +152,9 @@ def compare(model: Model, stored: dict) -> tuple[list, list[str]]:
         problems += wrong
         fitting += [] if wrong else [(parameter, stored[name]) for name, parameter in group]
         known.update(name for name, _ in group)
-    problems += [f"{name}: {item.shape} / no such layer" for name, item in stored.items() if name not in known]
+    problems += [
+        f"{name}: {item.shape} / no such layer" for name, item in stored.items() if name not in known
+    ]
     return fitting, problems
 
 

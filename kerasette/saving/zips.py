@@ -98,7 +98,7 @@ class Archive:
         return data
 
     def window(self, name: str, whole: bool = True) -> Window:
-        """Returns a stored member as a file, after (with `whole`) all of it was read to compare its checksum."""
+        """Returns a stored member as a file, after (with `whole`) all of it was read for its checksum."""
         info, start = self._found(name)
         if info.compress_type != zipfile.ZIP_STORED:
             raise load_error(f"'{self._path}': '{name}' is compressed; weights are stored as they are.")

@@ -1,4 +1,4 @@
-"""Samples that a file brings with it, which are computed when it is loaded: small files, long computations."""
+"""Samples that a file brings with it, computed when it is loaded: small files, long computations."""
 
 import json
 import zipfile

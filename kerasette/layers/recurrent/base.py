@@ -5,6 +5,7 @@ import numpy as np
 from kerasette import registry
 from kerasette.backend import is_array, to_module, xp_of
 from kerasette.errors import one_of, type_error, value_error
+from kerasette.functions.common import floats
 from kerasette.graph import SymbolicTensor
 from kerasette.layers.base import Layer, as_tensor
 from kerasette.layers.nesting import InnerContext, Nesting
@@ -120,6 +121,8 @@ class Recurrent(OverTime):
         self.build_held(self.cell, shape[1:])
 
     def output_shape(self, shape, mask=None):
+        if shape[0] == 0:
+            raise value_error(f"{self.name} needs at least one step, got inputs of shape {(None, *shape)}.")
         if mask is not None and None not in (mask[0], shape[0]) and mask[0] != shape[0]:
             raise value_error(
                 f"{self.name}: the mask has {mask[0]} steps, the input {shape[0]}. It needs one bool a step."
@@ -175,7 +178,7 @@ class Recurrent(OverTime):
         """Returns the initial states, None for zeros."""
         count = len(self.state_sizes)
         if given:
-            return [given[f"state_{number}"].astype(x.dtype) for number in range(count)]
+            return [given[f"state_{number}"].astype(x.dtype, copy=False) for number in range(count)]
         if not self.stateful or self.states is None:
             return [None] * count
         if len(self.states[0]) != len(x):
@@ -210,7 +213,7 @@ class Recurrent(OverTime):
             "reverse": self.go_backwards,
             "zero_output": self.zero_output_for_mask,
         }
-        mask = None if mask is None else mask.astype(bool)
+        x, mask = floats(x, ctx.buffer.dtype), None if mask is None else mask.astype(bool, copy=False)
         inner, states = self._inner(ctx), self._initial(x, given)
         y, cache = run(self.cell, inner, self.part(self.cell, w), x, states, mask, options)
         last = y[1:] if wants else ()
