@@ -13,7 +13,7 @@ from kerasette.errors import hint, type_error, unknown, unknown_argument, value_
 _KINDS: dict[str, dict[str, object]] = {}
 _CUSTOM: dict[str, object] = {}  # "package>name" -> class or function of the user's
 _counts: dict[str, int] = {}  # how many automatic names began with each base
-KERAS = ("keras", "tf_keras", "tensorflow", "kerasette", "builtins")  # whose modules' names are ours too
+KERAS = ("keras", "tf_keras", "tensorflow", "kerasette", "builtins")  # their names are ours too
 _MODULES = {
     "layer": "keras.layers",
     "model": "keras",
@@ -40,8 +40,7 @@ def snake_case(name: str) -> str:
 
 def auto_name(base: str) -> str:
     """Returns the next free name that begins with `base`: "dense", "dense_1" ..., as Keras counts."""
-    count = _counts.get(base, 0)
-    _counts[base] = count + 1
+    count = _counts[base] = _counts.get(base, -1) + 1
     return f"{base}_{count}" if count else base
 
 

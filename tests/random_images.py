@@ -219,13 +219,13 @@ class Grower(random_graphs.Grower):
             self.pooling, self.resample, self.resample, self.normalized, self.normalized, self.residual,
             self.joined, self.joined, self.activate,
         ]  # fmt: skip
-        if self.grouped:
-            self.pool.append(self.in_groups())
         for method in self.draw.sample(methods, steps):
             made = method()
             if max(made.shape[1:3]) > 12:
                 made = self.layers.CenterCrop(9, 8)(made)
             self.pool.append(made)
+        if self.grouped:  # at the end, where it surely leads to the output
+            self.pool.append(self.in_groups())
 
     def vector(self, x):
         """Returns `x` as (batch, width)."""

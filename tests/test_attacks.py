@@ -16,14 +16,14 @@ import kerasette
 from kerasette import layers
 from kerasette.errors import LoadError
 from kerasette.saving import inspection
-from tests.attacks import bombs, code, links, types, zips
+from tests.attacks import bombs, code, links, samples, texts, types, zips
 from tests.attacks.arena import EXTRA, SECONDS, Arena
 from tests.attacks.good import ENDINGS, Attack, Good
 
-FAMILIES = {"code": code, "bombs": bombs, "links": links, "zips": zips, "types": types}
+FAMILIES = (code, bombs, texts, links, zips, types, samples)
 CASES = [
-    pytest.param(attack, entry, id=f"{family}-{attack.name[:50]}-{entry}".encode("ascii", "replace").decode())
-    for family, module in FAMILIES.items()
+    pytest.param(attack, entry, id=f"{module.__name__[14:]}-{attack.name[:50]}-{entry}")
+    for module in FAMILIES
     for attack in module.ATTACKS
     for entry in attack.entries
 ]

@@ -17,6 +17,7 @@ import zlib
 from kerasette.errors import LoadError, value_error
 from kerasette.saving import hdf5, zips
 from kerasette.saving.atomic import save_error, write_whole
+from kerasette.saving.stored import each, joined_sum
 
 LAYOUT = "3.15.1"  # the Keras whose layout this is
 _DAY = (1 << 5) | 1  # 1980-01-01: the same model makes the same members whenever it is saved
@@ -64,10 +65,9 @@ def pieces(members: list) -> list:
     """Returns the pieces of a zip archive; `members` is [(name, pieces)], each stored as it is."""
     found, directory, offset = [], [], 0
     for name, parts in members:
-        size = sum(memoryview(part).nbytes for part in parts)
-        total = 0
-        for part in parts:
-            total = zlib.crc32(part, total)
+        sizes = [memoryview(part).nbytes for part in parts]
+        size = sum(sizes)
+        total = joined_sum(each(zlib.crc32, parts, size), sizes)
         header, entry = _headers(name.encode(), size, total, offset)
         found += [header, *parts]
         directory.append(entry)

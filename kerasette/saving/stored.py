@@ -12,6 +12,7 @@ from kerasette.saving.faults import faults, load_error
 
 CHECKSUM = "crc32"  # attribute of each dataset that we write
 BLOCK = 1 << 19  # bytes that are read and summed while they are in the processor's cache
+PART = 1 << 24  # bytes that one thread sums
 LARGE = 1 << 22  # bytes from which on several threads are worth their start
 THREADS = min(4, os.cpu_count() or 1)
 
@@ -33,6 +34,38 @@ def each(function, items: list, size: int) -> list:
         return [function(item) for item in items]
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(function, items))
+
+
+def joined_sum(sums: list[int], sizes: list[int]) -> int:
+    """Returns the CRC-32 of bytes of which the parts' sums are known.
+
+    That of A + B is x ** (8 * size of B) * crc(A) + crc(B), modulo the polynomial of CRC-32.
+    """
+    total = 0
+    for one, size in zip(sums, sizes, strict=True):
+        total = _product(_power(size), total) ^ one
+    return total
+
+
+def _power(size):
+    """Returns x ** (8 * size) modulo the polynomial; bit 31 is x ** 0."""
+    result, factor = 1 << 31, 1 << 23
+    while size:
+        if size & 1:
+            result = _product(factor, result)
+        factor = _product(factor, factor)
+        size >>= 1
+    return result
+
+
+def _product(a, b):
+    """Returns the product of two polynomials with coefficients 0 and 1, modulo that of CRC-32."""
+    result = 0
+    for bit in range(31, -1, -1):
+        if a >> bit & 1:
+            result ^= b
+        b = b >> 1 ^ (0xEDB88320 if b & 1 else 0)
+    return result
 
 
 class Source:
@@ -60,6 +93,26 @@ class Source:
             total = zlib.crc32(block[:count], total)
             done += count
         return total
+
+    def checksum(self, offset: int, size: int) -> int:
+        """Returns the CRC-32 of `size` bytes from `offset` on, or -1 where the file ends before."""
+
+        def part(begin):
+            block, total = memoryview(bytearray(BLOCK)), 0
+            for at in range(begin, min(begin + PART, size), BLOCK):
+                view = block[: min(BLOCK, begin + PART - at, size - at)]
+                done = 0
+                while done < len(view):
+                    count = self._fill(view[done:], self.start + offset + at + done)
+                    if not count:
+                        return -1
+                    done += count
+                total = zlib.crc32(view, total)
+            return total
+
+        begins = range(0, size, PART)
+        sums = each(part, begins, size)
+        return -1 if -1 in sums else joined_sum(sums, [min(PART, size - begin) for begin in begins])
 
     def _fill(self, block, offset):
         if hasattr(os, "preadv"):

@@ -14,6 +14,7 @@ import zlib
 from kerasette.errors import KerasetteError
 from kerasette.saving.faults import load_error
 from kerasette.saving.inspection import check_regular, look
+from kerasette.saving.stored import Source
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MEMBERS = {CONFIG: 16 << 20, METADATA: 1 << 20, WEIGHTS: None}  # name -> largest size in bytes
@@ -23,7 +24,6 @@ END_SIZE = 22  # bytes of the record that ends an archive without a comment
 LOCATOR, LARGE_END = b"PK\x06\x07", b"PK\x06\x06"  # what stands before it in archives over 4 GiB
 LOCATOR_SIZE, LARGE_END_SIZE = 20, 56
 LARGEST_DIRECTORY = 1 << 16  # bytes of the list of members
-BLOCK = 1 << 20
 _SPECIAL = 0x1 | 0x20 | 0x40 | 0x2000  # encrypted, patched, strongly encrypted, masked
 
 
@@ -104,17 +104,12 @@ class Archive:
             raise load_error(f"'{self._path}': '{name}' is compressed; weights are stored as they are.")
         if whole:
             with _faults(self._path):
-                self._check_sum(name, Window(self._file, start, info.file_size), info.CRC)
+                total = Source(self._file.fileno()).checksum(start, info.file_size)
+            if total != info.CRC:
+                raise load_error(
+                    f"'{self._path}' is damaged: the checksum of '{name}' doesn't fit. Fetch it again."
+                )
         return Window(self._file, start, info.file_size)
-
-    def _check_sum(self, name, window, wanted):
-        block, total = bytearray(BLOCK), 0
-        while count := window.readinto(block):
-            total = zlib.crc32(memoryview(block)[:count], total)
-        if total != wanted:
-            raise load_error(
-                f"'{self._path}' is damaged: the checksum of '{name}' doesn't fit. Fetch it again."
-            )
 
 
 def _inflated(raw, size):
