@@ -11,16 +11,17 @@ import json
 import os
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.run import ChildError, child, last_line, megabytes, table
 
 OWN, PEER = "kerasette", "keras"
-WORKS = {  # name -> (ending, what is done)
-    "save_weights": (".weights.h5", "save"),
-    "load_weights": (".weights.h5", "load"),
-    "save model": (".keras", "save"),
-    "load model": (".keras", "load"),
+WORKS = {  # name -> ending of the file; what is loaded has been saved by the work before
+    "save_weights": ".weights.h5",
+    "load_weights": ".weights.h5",
+    "save model": ".keras",
+    "load model": ".keras",
 }
 UNITS = (1000, 4000, 4000, 1000, 500, 800, 10)  # 25 million parameters
 LIMITS = {"time": 1.0, "memory": 2.2}
@@ -36,7 +37,7 @@ def measure(library: str, work: str, folder: str, rounds: int) -> dict:
         import kerasette as k
     else:
         import keras as k
-    ending, what = WORKS[work]
+    ending = WORKS[work]
     path = str(Path(folder) / f"{library}{ending}")
     before = _memory("VmRSS")
     _reset_peak()
@@ -123,7 +124,7 @@ def main(arguments=None) -> None:
     if options.child:
         print(json.dumps(measure(*options.child, rounds=3)))
         return
-    size = sum(a * b + b for a, b in zip(UNITS, UNITS[1:], strict=False)) * 4
+    size = sum(a * b + b for a, b in pairwise(UNITS)) * 4
     print(f"{os.cpu_count()} cores, {megabytes(size)}, best of {options.rounds} x 3 rounds\n")
     print(compare(options.rounds))
 
