@@ -248,4 +248,6 @@ def modern_optimizer(entry: dict) -> dict:
                 "decay_rate": decay,
             },
         }
-    return {**entry, "class_name": name.rpartition(">")[2], "config": config}
+    if not registry.is_known("optimizer", name):  # TensorFlow 2.11 to 2.15 wrote "Custom>Adam"
+        name = name.rpartition(">")[2]
+    return {**entry, "class_name": name, "config": config}
