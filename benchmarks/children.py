@@ -10,6 +10,15 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+FORCED = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+)  # bind NumPy, and NumPy alone, to an older processor's kernels
+
+
+def environment(**more: str) -> dict:
+    """Returns the environment of a measured process: no library is held to less than the processor can."""
+    return {name: value for name, value in os.environ.items() if name not in FORCED} | more
 
 
 class ChildError(Exception):
@@ -18,7 +27,8 @@ class ChildError(Exception):
 
 def child(*arguments: str) -> str:
     """Returns what `python ARGUMENTS` prints, or raises ChildError with the last line of its error."""
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, env=environment())
     if done.returncode:
         raise ChildError(last_line(done.stderr))
     return done.stdout
@@ -41,10 +51,10 @@ class Served:
         library: its name.
         work: the name of the work.
         rows: fewer rows than the work's own, or None.
-        environment: variables set in the process.
+        variables: of the environment, set in the process.
     """
 
-    def __init__(self, library: str, work: str, rows: int | None, environment: dict):
+    def __init__(self, library: str, work: str, rows: int | None, variables: dict):
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.peers", library, work, "--serve", *fewer(rows)],
@@ -53,7 +63,7 @@ class Served:
             stderr=self._errors,
             text=True,
             cwd=ROOT,
-            env=os.environ | environment,
+            env=environment(**variables),
         )
 
     def answer(self) -> dict:
@@ -94,8 +104,8 @@ def best_of_rounds(work: str, variants: dict, rounds: int, rows: int | None = No
     """
     best, failed, served = {}, {}, {}
     try:
-        for name, (library, environment) in variants.items():  # one after the other: warming up is heavy
-            served[name] = Served(library, work, rows, environment)
+        for name, (library, variables) in variants.items():  # one after the other: warming up is heavy
+            served[name] = Served(library, work, rows, variables)
             attempt(served[name].answer, name, failed)
         for _ in range(rounds):
             for name, one in served.items():

@@ -15,6 +15,11 @@ from benchmarks.children import ChildError, attempt, best_of_rounds, child, fewe
 from benchmarks.works import LIBRARIES, OWN, WORKS, Work
 
 HEAVY = ("h5py", "pandas", "sklearn", "matplotlib", "numba", "cupy", "scipy", "tensorflow", "torch", "jax")
+BLAS = """
+import numpy, threadpoolctl
+for one in threadpoolctl.threadpool_info():
+    print(one["internal_api"], one["version"], one.get("architecture"))
+"""
 DEPTHS = (10, 100, 1_000, 10_000)
 STEPS = [name for name, work in WORKS.items() if work.measure != "memory"]
 MEMORY = [name for name in WORKS if name not in STEPS]
@@ -280,7 +285,8 @@ def main(arguments=None) -> None:
     parser.add_argument("--rows", type=int, help="fewer rows than the works say, to try them")
     options = parser.parse_args(arguments)
     wanted = options.only or choices
-    print(f"{os.cpu_count()} cores, best of {options.rounds} rounds\n")
+    blas = last_line(child("-c", BLAS))
+    print(f"{os.cpu_count()} cores, best of {options.rounds} rounds; NumPy's products by {blas}\n")
     for title, (part, names) in parts(wanted, options.rounds, options.rows).items():
         if set(names) & set(wanted):
             try:

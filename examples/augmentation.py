@@ -93,12 +93,12 @@ def draw_curves(histories, every, path):
 def main(argv=None):
     """Runs the example; returns the accuracies on the test images {"as they are": ..., "changed": ...}."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="300 images instead of 1,000, fewer epochs")
+    parser.add_argument("--quick", action="store_true", help="200 images instead of 500, fewer epochs")
     parser.add_argument("--out", type=Path, default=Path("out"), help="directory of the figures")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
 
-    count, epochs, tested = (300, 12, 1_000) if args.quick else (1_000, 60, 10_000)
+    count, epochs, tested = (200, 12, 1_000) if args.quick else (500, 60, 10_000)
     (x, y), (x_test, y_test) = mnist_cnn.load(count)
     test_data, every, histories = (x_test[:tested], y_test[:tested]), epochs // 6, {}
     for name, changed in (("as they are", False), ("changed", True)):

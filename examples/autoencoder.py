@@ -15,18 +15,19 @@ from kerasette import Input, Model, utils
 from kerasette.layers import Conv2D, Conv2DTranspose
 from kerasette.optimizers import Adam
 
-EPOCHS, BATCH, NOISE = 4, 128, 0.5
+EPOCHS, BATCH, NOISE = 3, 64, 0.5
 
 
 def build():
     """Returns (autoencoder, compiled; its encoder): 28 x 28 pixels pass through 7 x 7 x 8 numbers."""
+    settings = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}
     inputs = Input((28, 28, 1))
-    x = Conv2D(16, 3, strides=2, padding="same", activation="relu")(inputs)
-    x = Conv2D(32, 3, strides=2, padding="same", activation="relu")(x)
-    code = Conv2D(8, 3, padding="same", activation="relu")(x)
-    x = Conv2DTranspose(32, 3, strides=2, padding="same", activation="relu")(code)
+    x = Conv2D(16, 3, strides=2, **settings)(inputs)
+    x = Conv2D(32, 3, strides=2, **settings)(x)
+    code = Conv2D(8, 3, padding="same")(x)
+    x = Conv2DTranspose(32, 3, strides=2, **settings)(code)
     outputs = Conv2DTranspose(1, 5, strides=2, padding="same", activation="sigmoid")(x)
-    model = Model(inputs, outputs).compile("binary_crossentropy", Adam(0.004), metrics=["mse"])
+    model = Model(inputs, outputs).compile("binary_crossentropy", Adam(0.003), metrics=["mse"])
     return model, Model(inputs, code)
 
 
@@ -41,11 +42,12 @@ def draw(model, encoder, clean, noisy, path):
     found, codes = model.predict(noisy), encoder.predict(noisy)
     codes = codes.transpose(0, 3, 1, 2).reshape(-1, 2, 4, 7, 7)  # the 8 channels as tiles, 2 by 4
     codes = codes.transpose(0, 1, 3, 2, 4).reshape(-1, 14, 28)
+    codes = (codes - codes.min()) / np.ptp(codes)
     rows = [("input", noisy), ("output", found), ("original", clean), ("code", codes)]
     figure, grid = plt.subplots(4, 10, figsize=(10, 3.9), layout="constrained", height_ratios=[2, 2, 2, 1])
     for line, (title, images) in zip(grid, rows, strict=True):
         for axes, image in zip(line, images, strict=True):
-            axes.imshow(image.squeeze(), cmap="gray_r", vmin=0, vmax=image.max() if title == "code" else 1)
+            axes.imshow(image.squeeze(), cmap="gray_r", vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(title)
     figure.savefig(path, dpi=150)

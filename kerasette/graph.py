@@ -162,6 +162,8 @@ class Operation:
             caches of the step's micro-batches in order; what it reads must not live in a buffer.
         keeps_order: its output are maxima of its input, so that a ReLU may as well follow as come before;
             backward needs neither input nor output.
+        by_steps: it goes through time step by step, in calls that are short already: a batch that were cut
+            would only make more of them.
         keeps_state: it remembers one batch for the next, in inference too: batches stay whole, follow
             one another, and each is committed.
     """
@@ -174,6 +176,7 @@ class Operation:
     activity = None
     commit = None
     keeps_order = False
+    by_steps = False
     keeps_state = False
     parameters = ()
     trainable = True

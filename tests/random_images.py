@@ -43,8 +43,8 @@ class Grower(random_graphs.Grower):
 
     # ------------------------------------------------------------ helpers
 
-    def bent(self):
-        return self.draw.choice(BENT)
+    def bent(self, channels=2):
+        return self.draw.choice(BENT if channels > 1 else BENT[:-1])
 
     def small(self, x):
         return min(x.shape[1:3]) < 6
@@ -105,7 +105,7 @@ class Grower(random_graphs.Grower):
         multiplier = self.draw.choice([1, 2]) if x.shape[-1] < 4 else 1
         return self.layers.DepthwiseConv2D(
             depth_multiplier=multiplier,
-            activation=self.bent(),
+            activation=self.bent(x.shape[-1] * multiplier),
             **self.square_window(x),
             **self.penalties("depthwise"),
         )(x)
@@ -199,9 +199,9 @@ class Grower(random_graphs.Grower):
         return self.draw.choice(choices)()
 
     def activate(self):
-        layers = self.layers
+        x, layers = self.pick(), self.layers
         choices = [
-            lambda: layers.Activation(self.bent()),
+            lambda: layers.Activation(self.bent(x.shape[-1])),
             lambda: layers.LeakyReLU(0.1),
             lambda: layers.PReLU(shared_axes=[1, 2], alpha_initializer="ones"),
             lambda: layers.PReLU(alpha_regularizer="l2"),
@@ -209,7 +209,7 @@ class Grower(random_graphs.Grower):
             lambda: layers.Rescaling(0.5, offset=0.1),
             lambda: layers.SpatialDropout2D(0.0),
         ]
-        return self.draw.choice(choices)()(self.pick())
+        return self.draw.choice(choices)()(x)
 
     # ------------------------------------------------------------ the whole
 

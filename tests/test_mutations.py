@@ -13,7 +13,7 @@ from tests.attacks import mutations
 from tests.attacks.arena import EXTRA, SECONDS, Arena
 from tests.attacks.good import ENDINGS, Good
 
-COUNT = int(os.environ.get("KERASETTE_MUTATIONS", "300"))
+COUNT = int(os.environ.get("KERASETTE_MUTATIONS", "250"))
 FIRST = int(os.environ.get("KERASETTE_MUTATIONS_FROM", "0"))
 LONGEST = 400
 

@@ -358,7 +358,8 @@ def rows(In, L, M):
 def penalties(In, L, M):
     x = In((4, 3))
     layer = L.LSTM(3, activity_regularizer="l2", kernel_regularizer="l1", recurrent_constraint="max_norm")
-    return M(x, layer(x))
+    y, h, _ = L.LSTM(2, activity_regularizer="l1", return_state=True)(x)
+    return M(x, [layer(x), y, h])
 
 
 @pytest.mark.parametrize(
@@ -479,7 +480,7 @@ def test_states_move_on_as_in_keras():
     def compare():
         for mine, other in zip(ours.layers[1:], theirs.layers[1:], strict=True):
             for a, b in zip(mine.states, other.states, strict=True):
-                np.testing.assert_allclose(a, np.array(b), rtol=1e-4, atol=1e-6)
+                np.testing.assert_allclose(a, b.numpy(), rtol=1e-4, atol=1e-6)
 
     for _ in range(2):
         found, wanted = (model.predict(x, batch_size=4, verbose=0) for model in (ours, theirs))
@@ -529,7 +530,7 @@ def test_one_step_is_keras_s(cls, options):
     x, states = normal(4, 2), [normal(4, 3, seed=k) for k in range(2 if cls is L.LSTMCell else 1)]
     theirs.build((4, 2))
     ours(x, states)
-    ours.set_weights([np.array(weight) for weight in theirs.weights])
+    ours.set_weights([weight.numpy() for weight in theirs.weights])
     y, new = ours(x, states)
     wanted, wanted_new = theirs(x, states)
     for a, b in zip([y, *new], [wanted, *wanted_new], strict=True):
@@ -850,6 +851,16 @@ def test_a_layer_may_be_distributed_and_used_alone():
     np.testing.assert_allclose(wrapped(x), dense(x), rtol=1e-6)
 
 
+def test_a_sequential_without_input_is_distributed():
+    inner = Sequential([L.Dense(4, activation="tanh"), L.Dense(2)])
+    layer, x = L.TimeDistributed(inner), normal(3, 5, 6)
+    found = layer(x)
+    np.testing.assert_allclose(found[:, 2], inner(x[:, 2]), rtol=1e-5)
+    assert [p.path.split("/")[0] for p in layer.parameters] == [layer.name] * 4
+    inner.add(L.Dense(3))
+    assert L.TimeDistributed(inner)(x).shape == (3, 5, 3)
+
+
 def test_open_lengths():
     inputs = Input((None, 3))
     y = L.TimeDistributed(L.Dense(2))(L.Bidirectional(L.LSTM(4, return_sequences=True, dropout=0.2))(inputs))
@@ -905,6 +916,14 @@ WRONG = [
     (lambda: L.TimeDistributed(L.Dense(2))(normal(2, 3)), r"\(batch, steps, ...\)"),
     (lambda: L.TimeDistributed(L.Dense(2, activity_regularizer="l2")), "activity_regularizer"),
     (lambda: L.TimeDistributed(L.LSTM(2, stateful=True)), "stateful"),
+    (
+        lambda: L.TimeDistributed(Sequential([Input((3, 2)), L.LSTM(2, stateful=True)])).couples_batch,
+        "stateful",
+    ),
+    (
+        lambda: L.TimeDistributed(Sequential([Input((2,)), L.Dense(2, activity_regularizer="l2")])).draw,
+        "activity",
+    ),
     (lambda: L.TimeDistributed(L.LSTM(2, return_state=True))(normal(2, 3, 4, 5)), "several outputs"),
     (lambda: L.TimeDistributed(L.Dense(2))(normal(2, 3, 4), mask=np.ones((2, 4), bool)), "mask has 4 steps"),
 ]

@@ -155,6 +155,7 @@ class Plan:
         asked = [slot for slot in self.inputs if input_gradients and self._has_gradient[slot]]
         self._mark_gradients([s for s, on in zip(self.outputs, graded, strict=True) if on], asked)
         self.layers = list(dict.fromkeys(step.layer for step in self.steps))
+        self._by_steps = any(getattr(step.operation, "by_steps", False) for step in self.steps)
         self._sample_work = sum(_work(step.operation, self.shapes[step.targets[0]]) for step in self.steps)
         self._sample_bytes = 4 * sum(math.prod(n or 1 for n in shape) for shape in self.shapes)
 
@@ -196,7 +197,8 @@ class Plan:
             step = _Activate(operation.output_activation)
             targets = self._append(step, operation, targets, in_place=operation.output_activation.in_place)
         if operation.activity is not None:
-            targets = self._append(_Penalize(operation.activity), operation, targets)
+            penalty = _Penalize(operation.activity)
+            targets = [self._append(penalty, operation, [one])[0] for one in targets]
         return targets
 
     def _fitting(self, operation, slot):
@@ -309,7 +311,7 @@ class Plan:
         products are long enough to give several workers a part. Where the array calls are short, as in a
         deep graph of narrow layers, more of them would cost more than any cache gains.
         """
-        if rows * self._sample_bytes < SHORT_CALL * len(self.steps):
+        if self._by_steps or rows * self._sample_bytes < SHORT_CALL * len(self.steps):
             return rows
         budget = max(CACHE_BYTES, parameter_bytes)
         by_cache = max(LEAST_ROWS, budget // max(1, self._sample_bytes))

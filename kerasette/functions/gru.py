@@ -4,7 +4,7 @@ from functools import partial
 
 from kerasette.backend import xp_of
 from kerasette.functions.core import sum_rows
-from kerasette.functions.kernels import swappable
+from kerasette.functions.kernels import for_size, swappable
 from kerasette.functions.steps import (
     SIGMOID,
     TANH,
@@ -119,6 +119,7 @@ def _forward(run, weights):
     # The product goes to an array that stays in the nearest cache, and from there to memory.
     made, work = run.array("made", 4 * units, n), run.array("work", units, n)
     of_x, of_z_r, of_h = made[:units], made[units : 3 * units], made[3 * units :]
+    candidate, mix = for_size(gru_candidate, made), for_size(gru_state, made)
     blocks = (run.blocks, run.states, run.states[1:])
     parts = [
         gates[:, first * units : stop * units] for first, stop in ((0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
@@ -126,9 +127,9 @@ def _forward(run, weights):
     for step, (read, before, h, z_r, z, r, n_gate, kept) in enumerate(zip(*blocks, *parts, strict=False)):
         product.dot(read, made)
         xp.tanh(of_z_r, z_r)
-        gru_candidate(z_r, of_h, of_x, kept, work, half, r)
+        candidate(z_r, of_h, of_x, kept, work, half, r)
         xp.tanh(work, n_gate)
-        gru_state(z, n_gate, before, h, work)
+        mix(z, n_gate, before, h, work)
         if run.skipped is not None:
             run.skip(step, before, h)
     return gates
@@ -187,9 +188,10 @@ def _backward(run, gates, weights, dy, dx):
     product = weights[1] if dx is None else _packed(run, weights, 1.0)[: run.ones]
     direct = run.array("direct", units, n)
     back = Back(run, product, 4 * units, dys, finals, dx, direct=direct)
-    room = (run.array("rest", 2 * units, n), run.array("work", units, n))
+    rest, work, dh = run.array("rest", 2 * units, n), run.array("work", units, n), back.states[0]
+    room, cell_backward = (rest, rest[:units], rest[units:], work), for_size(gru_cell_backward, rest)
     for step, dgates in back:
-        gru_cell_backward(gates[step], run.states[step], *back.states, direct, dgates, room)
+        cell_backward(gates[step], run.states[step], dh, direct, dgates, room)
     dx, (dkernel, drecurrent_kernel, dbias), dstates = back.results()
     return dx, _keras_order(run.xp, units, dkernel, drecurrent_kernel, dbias), dstates
 
@@ -204,9 +206,9 @@ def gru_cell_backward(now, before, dh, direct, dgates, room):
         now: (4 U, N), the rows z, r, n and of_h of the step.
         before, dh, direct: (U, N).
         dgates: (4 U, N), in the order n z r of_h.
-        room: arrays (2 U, N) and (U, N) to work in.
+        room: an array (2 U, N) to work in, its halves, and one (U, N).
     """
-    xp, units, (rest, work) = xp_of(now), len(dh), room
+    xp, units, (rest, rest_of_z, rest_of_r, work) = xp_of(now), len(dh), room
     z_r, n, kept = now[: 2 * units], now[2 * units : 3 * units], now[3 * units :]
     dn, dz, dr = dgates[:units], dgates[units : 2 * units], dgates[2 * units : 3 * units]
     xp.multiply(dh, now[:units], direct)
@@ -217,9 +219,9 @@ def gru_cell_backward(now, before, dh, direct, dgates, room):
     xp.multiply(z_r, z_r, rest)
     xp.subtract(z_r, rest, rest)
     xp.subtract(before, n, work)
-    xp.multiply(work, rest[:units], work)
+    xp.multiply(work, rest_of_z, work)
     xp.multiply(work, dh, dz)
-    xp.multiply(kept, rest[units:], work)
+    xp.multiply(kept, rest_of_r, work)
     xp.multiply(work, dn, dr)
     xp.multiply(dn, now[units : 2 * units], dgates[3 * units :])
 

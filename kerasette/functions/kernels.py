@@ -74,6 +74,14 @@ def swappable(function):
     return chosen
 
 
+def for_size(function, array):
+    """Returns what `swappable` made, or the plain function where arrays like `array` are too small anyway.
+
+    For loops with many short calls: it saves each of them the question.
+    """
+    return function if array.size >= LEAST else function.plain
+
+
 def _table():
     which = kernels()
     if which == "numpy":

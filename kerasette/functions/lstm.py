@@ -4,7 +4,7 @@ from functools import partial
 
 from kerasette.backend import xp_of
 from kerasette.functions.core import sum_rows
-from kerasette.functions.kernels import swappable
+from kerasette.functions.kernels import for_size, swappable
 from kerasette.functions.steps import (
     SIGMOID,
     TANH,
@@ -120,7 +120,7 @@ def _forward(run, weights, c):
     cells[0] = 0.0 if c is None else c.T
     # The product goes to an array that stays in the nearest cache, and tanh takes it to memory.
     z, terms = run.array("z", 4 * units, n), run.array("terms", 2 * units, n)
-    room = (terms, terms[:units], terms[units:])
+    room, finish = (terms, terms[:units], terms[units:]), for_size(lstm_cell, z)
     ends = (run.blocks, run.states[1:], cells[1:])
     blocks = ((0, 4), (0, 3), (0, 2), (2, 3), (3, 5), (5, 6))
     parts = [rows[:-1, first * units : stop * units] for first, stop in blocks]
@@ -129,7 +129,7 @@ def _forward(run, weights, c):
     ):
         product.dot(read, z)
         xp.tanh(z, gates)
-        lstm_cell(sigmoids, g_c, after, i_f, room, half)
+        finish(sigmoids, g_c, after, i_f, room, half)
         xp.tanh(after, bent)
         xp.multiply(o, bent, h)
         if run.skipped is not None:
@@ -176,18 +176,14 @@ def _backward(run, rows, weights, dy, dx):
     """Returns dx and the gradients of weights and initial states."""
     units, n = run.states.shape[1], run.shape[0]
     dys, finals = run.output_gradients(dy, 2)
-    room = [run.array(name, 3 * units, n) for name in ("parts", "products", "work")]
-    back = Back(
-        run,
-        run.back_weights(*weights[:2], dx),
-        4 * units,
-        dys,
-        finals,
-        dx,
-        further=(room[0][units : 2 * units],),
-    )
+    parts, t, work = (run.array(name, 3 * units, n) for name in ("parts", "products", "work"))
+    dc = parts[units : 2 * units]
+    room = [(one[:units], one[: 2 * units], one[2 * units :], one) for one in (parts, t, work)]
+    weights = run.back_weights(*weights[:2], dx)
+    back = Back(run, weights, 4 * units, dys, finals, dx, further=(dc,))
+    dh, cell_backward = back.states[0], for_size(lstm_cell_backward, rows[0])
     for step, dz in back:
-        lstm_cell_backward(rows[step], *back.states, dz, room)
+        cell_backward(rows[step], dh, dc, dz, room)
     return back.results()
 
 
@@ -201,24 +197,23 @@ def lstm_cell_backward(now, dh, dc, dz, room):
         now: (6 U, N), the rows of the step.
         dh, dc: (U, N); dc is the second block of the first array of `room`.
         dz: (4 U, N), in the order i f g o.
-        room: three arrays (3 U, N) to work in.
+        room: three arrays (3 U, N) to work in; for each its first block, its first two, its last, and itself.
     """
     xp, units = xp_of(now), len(dh)
-    parts, t, work = room
-    i, f, g, bent = (now[k * units : (k + 1) * units] for k in (0, 1, 3, 5))
-    dc_i, dh_o, t_o, one = parts[:units], parts[2 * units :], t[2 * units :], work[:units]
+    (dc_i, dc_i_f, dh_o, _), (t_i, t_i_f, t_o, t), (one, of_i_f, of_o, work) = room
+    bent = now[5 * units :]
     xp.multiply(dh, now[2 * units : 3 * units], dh_o)
     xp.multiply(dh_o, bent, t_o)
     xp.multiply(t_o, bent, one)
     xp.subtract(dh_o, one, one)  # dh o (1 - tanh(c)^2)
     xp.add(dc, one, dc)
-    xp.multiply(dc, i, dc_i)
-    xp.multiply(dc, f, dc)
-    xp.multiply(parts[: 2 * units], now[3 * units : 5 * units], t[: 2 * units])
+    xp.multiply(dc, now[:units], dc_i)
+    xp.multiply(dc, now[units : 2 * units], dc)
+    xp.multiply(dc_i_f, now[3 * units : 5 * units], t_i_f)
     xp.multiply(t, now[: 3 * units], work)
-    xp.subtract(t[: 2 * units], work[: 2 * units], dz[: 2 * units])
-    xp.subtract(t_o, work[2 * units :], dz[3 * units :])
-    xp.multiply(t[:units], g, one)
+    xp.subtract(t_i_f, of_i_f, dz[: 2 * units])
+    xp.subtract(t_o, of_o, dz[3 * units :])
+    xp.multiply(t_i, now[3 * units : 4 * units], one)
     xp.subtract(dc_i, one, dz[2 * units : 3 * units])  # dc i (1 - g^2)
 
 

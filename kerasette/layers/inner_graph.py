@@ -2,7 +2,7 @@
 
 from kerasette.errors import value_error
 from kerasette.layers import nesting
-from kerasette.layers.nesting import InnerContext, Nesting
+from kerasette.layers.nesting import InnerContext, Nesting, refuse_activity
 
 
 class InnerGraph(Nesting):
@@ -11,6 +11,9 @@ class InnerGraph(Nesting):
     Args:
         owner: name of the layer that holds it, for messages.
         model: the model.
+
+    Attributes:
+        of: the graph.
     """
 
     def __init__(self, owner: str, model):
@@ -20,13 +23,17 @@ class InnerGraph(Nesting):
                 f"{owner}: '{model.name}' has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
                 "one of each is wanted."
             )
-        self._model = model
+        self._model, self.of = model, model.graph
         self._source, self._target = id(model.inputs[0]), id(model.outputs[0])
         self._calls = [
             (node, node.operation if node.operation.graph is None else InnerGraph(owner, node.operation))
             for node in model.graph.nodes
             if id(node.outputs[0]) != self._source
         ]
+        for _, operation in self._calls:
+            refuse_activity(owner, operation)
+            if operation.keeps_state:
+                raise value_error(f"{owner}: '{operation.name}' in '{model.name}' must not be stateful.")
 
     @property
     def held(self):
@@ -37,6 +44,8 @@ class InnerGraph(Nesting):
         return self._model.trainable
 
     couples_batch = property(lambda self: any(one.couples_batch or one.gathers for _, one in self._calls))
+
+    by_steps = property(lambda self: any(operation.by_steps for _, operation in self._calls))
 
     def output_shape(self, shape):
         return self._shapes(shape)[self._target]

@@ -12,10 +12,10 @@ from kerasette.ops.base import encode
 from kerasette.ops.shaping import Concatenate
 from kerasette.saving import rebuilding
 from kerasette.saving.faults import load_error
-from kerasette.saving.guard import guarded
+from kerasette.saving.guard import DEEPEST, MOST, check_depth, guarded
 from kerasette.saving.layers_missing import refuse_missing
 from kerasette.saving.legacy_config import modern
-from kerasette.saving.rebuilding import DEEPEST, MOST, OPERATIONS, TENSOR
+from kerasette.saving.rebuilding import OPERATIONS, TENSOR
 
 LARGEST_TEXT = 16 << 20  # bytes of JSON
 _OWN = "kerasette."  # where the classes live that Keras has under the same names
@@ -47,7 +47,7 @@ def model_from_config(config: dict, custom_objects: dict | None = None, cls: typ
             many parameters (see `parameter_limit`) or doesn't fit together.
     """
     with guarded(custom_objects):
-        rebuilding.check_depth(config)
+        check_depth(config)
         entry = modern({"class_name": cls.__name__, "config": config})
         return rebuilding.model(entry["config"], cls)
 
@@ -108,7 +108,7 @@ def parse(text: str | bytes) -> dict:
         raise
     except ValueError as problem:
         raise load_error(f"The configuration is no JSON: {problem}.") from problem
-    rebuilding.check_depth(value)
+    check_depth(value)
     if not isinstance(value, dict):
         raise load_error(f"The configuration is a {type(value).__name__}; a model's is an object.")
     return value

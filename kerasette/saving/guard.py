@@ -9,8 +9,39 @@ from kerasette.models import Model, Sequential
 from kerasette.saving.faults import load_error
 
 LARGEST = 1 << 25  # elements of all parameters, where no file of weights says how many there are
+DEEPEST = 100  # lists and objects in one another
+MOST = 1_000_000  # lists and objects
+LAYERS = 10_000  # those of inner models included
 CALLS = 30_000  # of layers; those in an inner model count each time that it is called
 _REASON = "Within kerasette.saving.parameter_limit(n) a configuration may ask for n."
+
+
+def check_depth(config) -> None:
+    """Raises LoadError where lists and dictionaries are nested too deep or in themselves, or are too many."""
+    level, depth, count, layers = _containers([config]), 0, 0, 0
+    while level:
+        depth, count = depth + 1, count + len(level)
+        layers += sum(_layers_in(value) for value in level)
+        if depth > DEEPEST:
+            raise load_error(f"The configuration is nested more than {DEEPEST} deep.")
+        if count > MOST:
+            raise load_error(f"The configuration has more than {MOST:,} lists and objects.")
+        if layers > LAYERS:
+            raise load_error(f"The configuration has more than {LAYERS:,} layers.")
+        level = [
+            inner
+            for value in level
+            for inner in _containers(value.values() if isinstance(value, dict) else value)
+        ]
+
+
+def _layers_in(value):
+    inner = value.get("layers") if isinstance(value, dict) else None
+    return len(inner) if isinstance(inner, (list, tuple)) else 0
+
+
+def _containers(values):
+    return [value for value in values if isinstance(value, (dict, list, tuple))]
 
 
 def parameter_limit(elements: int):

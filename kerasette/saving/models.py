@@ -23,7 +23,7 @@ from kerasette.saving import (
 from kerasette.saving.atomic import check_target
 from kerasette.saving.config import entry_of, parse
 from kerasette.saving.faults import load_error
-from kerasette.saving.guard import guarded
+from kerasette.saving.guard import check_depth, guarded
 from kerasette.saving.hdf5 import reading
 from kerasette.saving.inspection import SIGNATURE, beginning, look
 from kerasette.saving.layers_missing import refuse_missing
@@ -154,7 +154,7 @@ def _from_older(path, stored, custom_objects, compile, strict):
 
 def _made(path, entry, held):
     """Returns the model of an entry with zeros as weights; `held` are the arrays that the file has for it."""
-    rebuilding.check_depth(entry)
+    check_depth(entry)
     refuse_missing(entry)
     elements = sum(item.elements for item in held.values())
     with params.limited(elements, REASON, blank=True):

@@ -7,16 +7,12 @@ from kerasette.graph import SymbolicTensor
 from kerasette.layers import InputLayer, Layer
 from kerasette.layers.base import INPUT_DTYPES
 from kerasette.models import Model, Sequential
-from kerasette.saving.faults import load_error
 from kerasette.saving.guard import count_call
 
 TENSOR = "__keras_tensor__"
 OPERATIONS = "kerasette.ops"  # module of the operations that Keras doesn't have
 _INNER = ("layer", "backward_layer", "forward_layer", "cell", "cells")  # slots of layers in layers
 OPERANDS = ("query", "value", "key")  # of attention: inputs that Keras's calls may name
-DEEPEST = 100  # lists and objects in one another
-MOST = 1_000_000  # lists and objects
-LAYERS = 10_000  # those of inner models included
 AXES = 32  # of an input
 _ENTRY = {
     "module",
@@ -34,34 +30,6 @@ _CHAIN = {"name", "trainable", "dtype", "layers", "build_input_shape"}
 # What Keras writes for every layer of a kind and we have only in this one setting.
 _NEUTRAL = {"quantization_config": None, "lora_rank": None, "lora_alpha": None, "initial": None}
 _NEUTRAL_INPUT = {"sparse": False, "ragged": False, "optional": False}
-
-
-def check_depth(config) -> None:
-    """Raises LoadError where lists and dictionaries are nested too deep or in themselves, or are too many."""
-    level, depth, count, layers = _containers([config]), 0, 0, 0
-    while level:
-        depth, count = depth + 1, count + len(level)
-        layers += sum(_layers_in(value) for value in level)
-        if depth > DEEPEST:
-            raise load_error(f"The configuration is nested more than {DEEPEST} deep.")
-        if count > MOST:
-            raise load_error(f"The configuration has more than {MOST:,} lists and objects.")
-        if layers > LAYERS:
-            raise load_error(f"The configuration has more than {LAYERS:,} layers.")
-        level = [
-            inner
-            for value in level
-            for inner in _containers(value.values() if isinstance(value, dict) else value)
-        ]
-
-
-def _layers_in(value):
-    inner = value.get("layers") if isinstance(value, dict) else None
-    return len(inner) if isinstance(inner, (list, tuple)) else 0
-
-
-def _containers(values):
-    return [value for value in values if isinstance(value, (dict, list, tuple))]
 
 
 def _known_keys(who, config, known):

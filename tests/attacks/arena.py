@@ -166,7 +166,7 @@ class Watch:
 
 def trial(entries, entry, path):
     """Returns what one attack did, as plain data; run in a process of its own."""
-    before, size = entries.state(), used("VmSize")
+    before, size = entries.before, used("VmSize")
     watch = Watch(path)
     resource.setrlimit(resource.RLIMIT_AS, (size + EXTRA, resource.RLIM_INFINITY))
     problem, result = None, None
@@ -225,6 +225,7 @@ def forked(entries, entry, path):
 def serve(folder):
     """Answers requests until there are no more."""
     entries = Entries(Path(folder))
+    entries.before = entries.state()  # of every fork, too
     gc.collect()
     gc.freeze()
     if threading.active_count() > 1:

@@ -20,12 +20,12 @@ class Sampled(Attack):
         name: of it.
         make: returns (model, sample).
         change: None, or what is done to the entry of the model.
-        shape: None, or the shape of other inputs.
+        shape, fill: None, or the shape of other inputs, and what they are filled with.
     """
 
-    def __init__(self, name, make, change=None, shape=None):
+    def __init__(self, name, make, change=None, shape=None, fill=0):
         super().__init__(name, "sample", change, entries=("keras",), loads=True)
-        self.make, self.shape = make, shape
+        self.make, self.shape, self.fill = make, shape, fill
 
     def build(self, path):
         """Writes the file."""
@@ -43,7 +43,8 @@ class Sampled(Attack):
                 kind = file[INPUT].dtype
                 del file[INPUT]
                 chunks = tuple(min(length, 1 << 16) for length in self.shape)
-                file.create_dataset(INPUT, self.shape, kind, compression="gzip", chunks=chunks)[...] = 0
+                values = np.full(self.shape, self.fill, kind)
+                file.create_dataset(INPUT, data=values, compression="gzip", chunks=chunks)
             rewrite(path, {"model.weights.h5": inner.read_bytes()})
             inner.unlink()
 
@@ -146,6 +147,6 @@ ATTACKS = [
         chain((4,), lambda: layers.RepeatVector(2), lambda: layers.LSTM(1)),
         sets("RepeatVector", n=3_000_000),
     ),
-    Sampled("a sample of many rows", chain((4,), lambda: layers.Dense(2)), shape=(4_000_000, 4)),
-    Sampled("a sample of other words", embedded, lambda entry: entry, (1, 3)),
+    Sampled("a sample of many rows", chain((4,), lambda: layers.Dense(2)), shape=(2_000_000, 4)),
+    Sampled("a sample of unknown words", embedded, None, (1, 3), fill=9),
 ]

@@ -17,6 +17,7 @@ class OverTime(Nesting):
 
     supports_masking = True
     tensor_arguments = ("initial_state", "mask")
+    by_steps = True
 
     def __call__(self, inputs, initial_state=None, mask=None, training: bool | None = None):
         """Applies the layer to a tensor or an array.

@@ -37,7 +37,17 @@ class TimeDistributed(Nesting):
             raise value_error(f"{self.name}: the inner layer '{self.layer.name}' must not be stateful.")
         if not self.trainable:
             self.layer.trainable = False
-        self._inner_layer = self.layer if self.layer.graph is None else InnerGraph(self.name, self.layer)
+        self._graph = None
+
+    @property
+    def _inner_layer(self):
+        """The layer, or the model as one layer; a Sequential may have got its graph only now."""
+        graph = self.layer.graph
+        if graph is None:
+            return self.layer
+        if self._graph is None or self._graph.of is not graph:
+            self._graph = InnerGraph(self.name, self.layer)
+        return self._graph
 
     @property
     def held(self):
@@ -82,6 +92,11 @@ class TimeDistributed(Nesting):
     def couples_batch(self):
         """Whether the layer's samples depend on one another in training."""
         return self._inner_layer.couples_batch or self._inner_layer.gathers
+
+    @property
+    def by_steps(self):
+        """Whether the layer itself goes through steps of its own."""
+        return self._inner_layer.by_steps
 
     @property
     def seed(self):
