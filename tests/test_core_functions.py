@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasette import functions
-from kerasette.functions import common, core, normalization
+from kerasette.functions import batch_norm, common, core, normalization
 from tests.keras_oracle import keras, tf
 
 # ---------------------------------------------------------------- destinations
@@ -168,7 +168,7 @@ def test_batch_normalization_at_large_means(mean, axis):
     shape = (64, 4, 60) if axis == 1 else (64, 60, 4)
     x = (np.random.default_rng(0).normal(size=shape) + mean).astype("float32")
     gamma, beta = np.ones(4, "float32"), np.zeros(4, "float32")
-    y, (batch_mean, variance, *_) = normalization.batch_normalization(x, gamma, beta, axis, 1e-3)
+    y, (batch_mean, variance, *_) = batch_norm.batch_normalization(x, gamma, beta, axis, 1e-3)
     others = (0, 2) if axis == 1 else (0, 1)
     exact = x.astype("float64")
     np.testing.assert_allclose(y.std(axis=others, dtype="float64"), 1, atol=1e-3)
@@ -180,14 +180,14 @@ def test_batch_normalization_at_large_means(mean, axis):
 def test_batch_normalization_of_a_constant_is_beta():
     x = np.full((1000, 2), 100_000.1, "float32")
     with np.errstate(all="raise"):
-        y, cache = normalization.batch_normalization(x, None, np.array([1, 2], "float32"), -1, 1e-3)
+        y, cache = batch_norm.batch_normalization(x, None, np.array([1, 2], "float32"), -1, 1e-3)
     np.testing.assert_allclose(y, np.broadcast_to([1.0, 2.0], y.shape), atol=1e-5)
     assert (cache[1] >= 0).all()
 
 
 def test_batch_normalization_statistics_of_many_rows():
     x = (np.random.default_rng(0).random((401_408, 2), dtype="float32") + 3).astype("float32")
-    _, (mean, variance, *_) = normalization.batch_normalization(x, None, None, -1, 1e-3)
+    _, (mean, variance, *_) = batch_norm.batch_normalization(x, None, None, -1, 1e-3)
     np.testing.assert_allclose(mean, x.mean(axis=0, dtype="float64"), rtol=2e-7)
     np.testing.assert_allclose(variance, x.astype("float64").var(axis=0), rtol=2e-6)
 
@@ -196,7 +196,7 @@ def test_batch_normalization_as_keras_layer():
     x = np.random.default_rng(0).normal(size=(16, 5)).astype("float32")
     layer = keras().layers.BatchNormalization(momentum=0.0)
     wanted = layer(x, training=True).numpy()
-    y, (mean, variance, *_) = normalization.batch_normalization(x, None, None, -1, 1e-3)
+    y, (mean, variance, *_) = batch_norm.batch_normalization(x, None, None, -1, 1e-3)
     np.testing.assert_allclose(y, wanted, atol=1e-5)
     np.testing.assert_allclose(mean, layer.moving_mean.numpy(), atol=1e-6)
     np.testing.assert_allclose(variance, layer.moving_variance.numpy(), rtol=1e-5)

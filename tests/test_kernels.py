@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasette import config, functions, optimizers
-from kerasette.functions import core, depthwise, kernels, patches, rectifiers, windows
+from kerasette.functions import batch_norm, core, depthwise, kernels, patches, rectifiers, windows
 from kerasette.functions.convolution import new_arrays
 from kerasette.optimizers import program
 from tests.conftest import ROOT
@@ -140,6 +140,24 @@ def test_rows_bias_and_relu(dtype):
     near(core.sum_rows(x), core.sum_rows.plain(x))
     dy = rng.standard_normal(x.shape).astype(dtype)
     assert rectifiers.relu_gradient(dy, x).tobytes() == rectifiers.relu_gradient.plain(dy, x).tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [500, 512, 1])
+def test_rows_of_channels(dtype, rows):
+    rng = np.random.default_rng(1)
+    x, dy = rng.standard_normal((2, rows, 30)).astype(dtype)
+    shift, scale, slope, offset = rng.standard_normal((4, 30)).astype(dtype)
+    for name, arguments in (
+        ("deviation_sums", (x, shift)),
+        ("deviation_products", (x, shift, dy)),
+        ("scale_deviations", (x, shift, scale, offset)),
+        ("mix_deviations", (x, shift, slope, offset, dy, scale)),
+    ):
+        function, written = getattr(batch_norm, name), np.empty((2, *x.shape), dtype)
+        found, wanted = function(*arguments, written[0]), function.plain(*arguments, written[1])
+        near(*(written if found is None else (found, wanted)))
+        was_compiled(name, *arguments, written[0])
 
 
 def test_long_sums_keep_their_digits():

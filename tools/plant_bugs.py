@@ -160,7 +160,7 @@ BUGS = [
     ),
     Bug(
         "BatchNormalization: unbiased variance",
-        "functions/normalization.py",
+        "functions/batch_norm.py",
         "variance = xp.maximum(squares - rest * rest, 0.0)",
         "variance = xp.maximum(squares * count / (count - 1) - rest * rest, 0.0)",
         *NUMBERS, "biased",

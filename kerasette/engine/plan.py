@@ -7,12 +7,12 @@ they declare. Values live in numbered slots. Making a plan takes time in proport
 import math
 from collections import Counter
 
-CACHE_BYTES = 1 << 20  # what one core's second-level cache holds: activations of a micro-batch should fit
+CACHE_BYTES = 1 << 24  # one core's share of the last-level cache: activations of a micro-batch should fit
 SHORT_CALL = 1 << 14  # bytes: shorter results take less time than the call that makes them
 LEAST_ROWS = 8  # a smaller micro-batch would only pay for calls
 PIECE_ROWS = 64  # shorter matrix products fall behind the processor's peak
-PIECE_WORK = 1 << 25  # multiplications on the way forward that are worth waking a thread for: about 0.6 ms
-MOST_PIECES = 8  # each piece costs one more pass over the gradient
+PIECE_WORK = 1 << 25  # multiplications on the way forward that are worth waking a thread for: about 0.3 ms
+MOST_PIECES = 4  # unless the cache asks for more: each costs calls, and one more pass over the gradient
 SMALL_WORK = 1 << 18  # multiplications below which BLAS stays in one thread by itself
 
 
@@ -157,6 +157,7 @@ class Plan:
         self.layers = list(dict.fromkeys(step.layer for step in self.steps))
         self._by_steps = any(getattr(step.operation, "by_steps", False) for step in self.steps)
         self._sample_work = sum(_work(step.operation, self.shapes[step.targets[0]]) for step in self.steps)
+        self._weights = sum(_weights(step.operation) for step in self.steps)
         self._sample_bytes = 4 * sum(math.prod(n or 1 for n in shape) for shape in self.shapes)
 
     # ------------------------------------------------------------ from nodes to steps
@@ -302,28 +303,35 @@ class Plan:
             for step in self.steps
         )
 
-    def micro_batch(self, rows: int, parameter_bytes: int) -> int:
-        """Returns how many rows one micro-batch may have when the batch has `rows`.
+    def pieces(self, rows: int, parameter_bytes: int) -> int:
+        """Returns into how many micro-batches a batch of `rows` is cut.
 
         It depends on shapes alone, so results don't depend on the number of workers. A batch is cut
         where its activations outgrow a cache (but then each micro-batch has to carry more of them than
         there are parameters, since it costs one more pass over the gradient), and where its matrix
         products are long enough to give several workers a part. Where the array calls are short, as in a
-        deep graph of narrow layers, more of them would cost more than any cache gains.
+        deep graph of narrow layers, more of them would cost more than any cache gains. Long calls gain
+        twice: threads that come back to Python often wait for one another there. The number is a power
+        of two, so that two or four workers have equal shares.
         """
         if self._by_steps or rows * self._sample_bytes < SHORT_CALL * len(self.steps):
-            return rows
+            return 1
         budget = max(CACHE_BYTES, parameter_bytes)
-        by_cache = max(LEAST_ROWS, budget // max(1, self._sample_bytes))
-        pieces = min(MOST_PIECES, rows // PIECE_ROWS, rows * self._sample_work // PIECE_WORK)
-        return min(by_cache, -(-rows // max(1, pieces)))
+        by_cache = -(-rows // max(LEAST_ROWS, budget // max(1, self._sample_bytes)))
+        work = rows * self._sample_work
+        by_work = min(MOST_PIECES, work // (PIECE_ROWS * self._weights or 1), work // PIECE_WORK)
+        return min(rows, 1 << (max(1, by_cache, by_work) - 1).bit_length())
 
     def is_small(self, rows: int) -> bool:
         """Tells whether every product of a batch of `rows` is too short for the threads of BLAS anyway."""
         return rows * self._sample_work < SMALL_WORK
 
 
+def _weights(operation):
+    """Returns how many numbers the matrices of an operation hold."""
+    return sum(parameter.size for parameter in operation.parameters if parameter.ndim > 1)
+
+
 def _work(operation, shape):
     """Returns the multiplications for one sample: each weight of a matrix meets each position once."""
-    weights = sum(parameter.size for parameter in operation.parameters if parameter.ndim > 1)
-    return weights * math.prod(length or 1 for length in shape[:-1])
+    return _weights(operation) * math.prod(length or 1 for length in shape[:-1])

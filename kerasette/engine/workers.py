@@ -19,7 +19,7 @@ from kerasette.graph import alone
 from kerasette.params import runs_of
 
 _NOTHING = nullcontext()
-MOST_TOGETHER = 8  # parts of a batch that have to meet: each keeps buffers of its own until the way back
+MOST_TOGETHER = 4  # parts of a batch that have to meet: each keeps buffers of its own until the way back
 
 
 class Engine:
@@ -80,10 +80,9 @@ class Engine:
         cuts = self._cuts.get((rows, training))
         if cuts is None:
             whole = self._loss_couples or self.plan.keeps_whole(training)
-            most = rows if whole else self.plan.micro_batch(rows, self._parameter_bytes)
-            count = max(1, -(-rows // max(1, most)))
+            count = 1 if whole else self.plan.pieces(rows, self._parameter_bytes)
             if self.plan.gathers(training):
-                count = min(count, MOST_TOGETHER)
+                count = min(-(-count // 2), MOST_TOGETHER)
             ends = [rows * k // count for k in range(count + 1)]
             cuts = self._cuts[rows, training] = list(pairwise(ends))
         return cuts

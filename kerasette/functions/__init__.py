@@ -68,6 +68,12 @@ from kerasette.functions.augmentation import (
     translations,
     zooms,
 )
+from kerasette.functions.batch_norm import (
+    batch_normalization,
+    batch_normalization_backward,
+    batch_normalization_inference,
+    batch_normalization_inference_backward,
+)
 from kerasette.functions.conv_lstm import conv_lstm, conv_lstm_backward
 from kerasette.functions.convolution import (
     conv,
@@ -227,10 +233,6 @@ from kerasette.functions.noise import (
     prelu_backward,
 )
 from kerasette.functions.normalization import (
-    batch_normalization,
-    batch_normalization_backward,
-    batch_normalization_inference,
-    batch_normalization_inference_backward,
     layer_normalization,
     layer_normalization_backward,
     rms_normalization,

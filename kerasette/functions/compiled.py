@@ -15,6 +15,8 @@ __all__ = [
     "depthwise_gradient",
     "depthwise_scatter",
     "depthwise_windows",
+    "deviation_products",
+    "deviation_sums",
     "gru_candidate",
     "gru_cell_backward",
     "gru_state",
@@ -23,9 +25,11 @@ __all__ = [
     "lstm_cell_backward",
     "max_pool_scatter",
     "max_pool_windows",
+    "mix_deviations",
     "momentum_step",
     "relu_gradient",
     "rmsprop_step",
+    "scale_deviations",
     "sum_rows",
     "sum_scatter",
     "sum_windows",
@@ -374,6 +378,68 @@ def _sum_rows(rows, total):
 def _relu_gradient(dy, y, dx):
     for i in range(dy.size):
         dx[i] = dy[i] * (y[i] > 0)
+
+
+# ---------------------------------------------------------------- rows of channels, for batch normalization
+
+
+def deviation_sums(x, shift, work):
+    if not _suits(x, shift):
+        return NotImplemented
+    sums = np.zeros((2, len(shift)))
+    _deviation_sums(x, shift, *sums)
+    return sums.astype(x.dtype)
+
+
+def scale_deviations(x, shift, scale, offset, y):
+    if not _suits(x, shift, scale, offset, y):
+        return NotImplemented
+    return _scale_deviations(x, shift, scale, offset, y)
+
+
+def deviation_products(x, shift, dy, work):
+    if not _suits(x, shift, dy):
+        return NotImplemented
+    sums = np.zeros((2, len(shift)))
+    _deviation_products(x, shift, dy, *sums)
+    return sums.astype(x.dtype)
+
+
+def mix_deviations(x, shift, slope, offset, dy, scale, dx):
+    if not _suits(x, shift, slope, offset, dy, scale, dx):
+        return NotImplemented
+    return _mix_deviations(x, shift, slope, offset, dy, scale, dx)
+
+
+@jit
+def _deviation_sums(x, shift, sums, squares):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            deviation = x[i, j] - shift[j]
+            sums[j] += deviation
+            squares[j] += deviation * deviation
+
+
+@jit
+def _scale_deviations(x, shift, scale, offset, y):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = (x[i, j] - shift[j]) * scale[j] + offset[j]
+
+
+@jit
+def _deviation_products(x, shift, dy, along, plain):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            along[j] += (x[i, j] - shift[j]) * dy[i, j]
+            plain[j] += dy[i, j]
+
+
+@jit
+def _mix_deviations(x, shift, slope, offset, dy, scale, dx):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            dx[i, j] = ((x[i, j] - shift[j]) * slope[j] + offset[j] + dy[i, j]) * scale[j]
 
 
 # ---------------------------------------------------------------- steps of recurrent layers
