@@ -162,6 +162,9 @@ class Operation:
             caches of the step's micro-batches in order; what it reads must not live in a buffer.
         keeps_order: its output are maxima of its input, so that a ReLU may as well follow as come before;
             backward needs neither input nor output.
+        reads: `reads(shape)` tells the shape of the part of a sample, from its beginning on, that the result
+            depends on; None where that is all.
+        stops_early: `forward` takes `part`, the shape of that part of a sample's result which is wanted.
         by_steps: it goes through time step by step, in calls that are short already: a batch that were cut
             would only make more of them.
         keeps_state: it remembers one batch for the next, in inference too: batches stay whole, follow
@@ -176,6 +179,8 @@ class Operation:
     activity = None
     commit = None
     keeps_order = False
+    reads = None
+    stops_early = False
     by_steps = False
     keeps_state = False
     parameters = ()

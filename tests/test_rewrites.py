@@ -159,6 +159,7 @@ def test_a_relu_behind_the_maxima_changes_no_bit(monkeypatch, own, padding):
         kinds = [step.operation.fuses_with for step in model._engine.plan.steps]
         return kinds, losses_seen, [*model.get_weights(), model.predict(x, verbose=0)]
 
+    monkeypatch.setattr(layers.Conv2D, "stops_early", False)
     kinds, seen, weights = trained()
     monkeypatch.setattr(layers.MaxPooling2D, "keeps_order", False)
     plain_kinds, plain_seen, plain_weights = trained()
@@ -174,3 +175,48 @@ def test_a_relu_that_others_read_stays_where_it_is():
     model = k.Model(inputs, layers.Add()([pooled, layers.GlobalAveragePooling2D()(x)])).compile("mse", "sgd")
     kinds = [step.operation.fuses_with for step in model._engine.plan.steps]
     assert kinds.index("relu") == 1
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("pool", [layers.MaxPooling2D, layers.AveragePooling2D])
+def test_a_convolution_leaves_out_what_its_pooling_leaves_unread(monkeypatch, pool, data_format):
+    """Of 7 x 8 results, windows of 2 x 3 read 6 x 6; no number that matters changes."""
+
+    def trained():
+        utils.set_random_seed(4)
+        own = {"data_format": data_format}
+        body = [
+            layers.Conv2D(4, 3, **own),
+            pool((2, 3), **own),
+            layers.Conv2D(3, 2, padding="same", activation="relu", **own),
+            pool(2, **own),
+        ]
+        shape = (9, 10, 2) if data_format == "channels_last" else (2, 9, 10)
+        model = k.Sequential([k.Input(shape), *body, layers.Flatten(), layers.Dense(2)])
+        model.compile("mse", optimizers.SGD(0.1))
+        x = np.random.default_rng(1).normal(size=(12, *shape))
+        seen = [model.train_on_batch(x, x[:, 0, 0, :2]) for _ in range(3)]
+        plan = model._engine.plan
+        parts = [step.options.get("part") for step in plan.steps if step.operation.stops_early]
+        return parts, [*seen, *model.get_weights(), model.predict(x, verbose=0)]
+
+    parts, found = trained()
+    (first, second), last = parts, data_format == "channels_last"
+    assert first == ((6, 6, 4) if last else (4, 6, 6))
+    assert second == (((2, 2, 3) if last else (3, 2, 2)) if pool is layers.MaxPooling2D else None)
+    monkeypatch.setattr(layers.Conv2D, "stops_early", False)
+    parts, wanted = trained()
+    assert parts == []
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("reader", ["convolution", "penalty", "output"])
+def test_results_that_others_read_are_complete(reader):
+    inputs = k.Input((9, 9, 1))
+    x = layers.Conv2D(2, 3, activity_regularizer="l2" if reader == "penalty" else None)(inputs)
+    outputs = [layers.GlobalAveragePooling2D()(layers.MaxPooling2D()(x))]
+    if reader != "penalty":
+        outputs.append(x if reader == "output" else layers.Flatten()(layers.Conv2D(1, 7)(x)))
+    plan = k.Model(inputs, outputs).compile("mse", "sgd")._engine.plan
+    assert not any("part" in step.options for step in plan.steps)

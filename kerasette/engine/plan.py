@@ -64,11 +64,16 @@ class Step:
         return self.updates or any(self.needs_dx)
 
 
-class _Activate:
-    """The step that applies a layer's own activation to what the layer made."""
+class _Inserted:
+    """A step of the plan's own, with what the contract of operations asks for."""
 
-    parameters, draw, commit = (), None, None
-    couples_batch = gathers = keeps_state = keeps_order = False
+    parameters = ()
+    draw = commit = fuses_with = reads = None
+    couples_batch = gathers = keeps_state = keeps_order = stops_early = False
+
+
+class _Activate(_Inserted):
+    """The step that applies a layer's own activation to what the layer made."""
 
     def __init__(self, activation):
         self.activation = activation
@@ -85,11 +90,8 @@ class _Activate:
         return self.activation.backward(dy, cache, dx=dx)
 
 
-class _Cast:
+class _Cast(_Inserted):
     """The step that makes floats of whole numbers for a layer that computes with floats."""
-
-    parameters, draw, commit, fuses_with = (), None, None, None
-    couples_batch = gathers = keeps_state = keeps_order = False
 
     def forward(self, ctx, w, x):
         y = ctx.buffer("y", x.shape)
@@ -97,11 +99,8 @@ class _Cast:
         return y, None
 
 
-class _Penalize:
+class _Penalize(_Inserted):
     """The step that adds a penalty on a layer's output (sum over the batch, divided by its size)."""
-
-    parameters, draw, commit, fuses_with = (), None, None, None
-    couples_batch = gathers = keeps_state = keeps_order = False
 
     def __init__(self, regularizer):
         self.regularizer = regularizer
@@ -149,6 +148,7 @@ class Plan:
         self.fused = [False] * len(self.outputs)
         self._leave_activations_to_losses(fused)
         self._rectify_after_maxima()
+        self._stop_early()
         for index, step in enumerate(self.steps):
             step.index = index
         graded = [True] * len(self.outputs) if graded is None else graded
@@ -243,8 +243,7 @@ class Plan:
         max(relu(x)) is relu(max(x)), and so are the gradients: where the maximum is above 0 its place is
         the same, and where it isn't there is none. Only where nothing else reads the rectified value.
         """
-        readers = Counter(slot for step in self.steps for slot in (*step.sources, *self.masks))
-        readers.update(self.outputs)
+        readers = self._readers()
         place = {step.sources[0]: k for k, step in enumerate(self.steps) if step.operation.keeps_order}
         for k, relu in enumerate(self.steps):
             slot = relu.targets[0]
@@ -255,6 +254,29 @@ class Plan:
             pool.sources, relu.sources = relu.sources, (between,)
             pool.targets, relu.targets = (between,), pool.targets
             self.steps[k], self.steps[at] = pool, relu
+
+    def _stop_early(self):
+        """Lets steps leave out the end of their result where its only reader leaves it unread.
+
+        Pooling leaves a last row unread where its windows don't fill the image, as after most convolutions
+        without zeros around.
+        """
+        readers = self._readers()
+        makers = {step.targets[0]: step for step in self.steps if step.operation.stops_early}
+        for step in self.steps:
+            slot = step.sources[0] if step.sources else None
+            if step.operation.reads is None or slot not in makers or readers[slot] > 1:
+                continue
+            part = tuple(step.operation.reads(self.shapes[slot]))
+            if part != tuple(self.shapes[slot]):
+                makers[slot].options = {**makers[slot].options, "part": part}
+                self.shapes[slot] = part
+
+    def _readers(self):
+        """Returns how many readers each slot has."""
+        readers = Counter(slot for step in self.steps for slot in (*step.sources, *self.masks))
+        readers.update(self.outputs)
+        return readers
 
     def _mark_gradients(self, graded, asked):
         """Finds out which steps and slots the way back has to visit."""

@@ -18,7 +18,18 @@ DEVICE_BLOCK = 2**26  # on a device, where long calls matter more than any cache
 SMALL_PRODUCT = 10**6  # multiplications up to which BLAS needs no copies of its own
 
 
-def conv(x, kernel, bias=None, strides=1, padding="valid", dilation=1, *, out=None, scratch=None):
+def conv(
+    x,
+    kernel,
+    bias=None,
+    strides=1,
+    padding="valid",
+    dilation=1,
+    *,
+    positions=None,
+    out=None,
+    scratch=None,
+):
     """Computes a convolution (with the kernel not turned, as usual): y[o] = sum x[o s + k d] kernel[k].
 
     Args:
@@ -27,6 +38,7 @@ def conv(x, kernel, bias=None, strides=1, padding="valid", dilation=1, *, out=No
         bias: (F,), or None.
         strides, dilation: whole numbers, or one for each axis in a tuple.
         padding: "valid", "same" (output length ceil(n / stride)) or "causal" (the same, zeros before only).
+        positions: how many results of each axis are wanted, from the first on; all by default.
         out: destination (N, *O, F).
         scratch: `scratch(name, shape, dtype)` gives the arrays that this call and its backward need (named
             "y", "dx", "cols" ...), so that none is made anew; new ones by default.
@@ -39,6 +51,8 @@ def conv(x, kernel, bias=None, strides=1, padding="valid", dilation=1, *, out=No
     """
     scratch = scratch or new_arrays(xp_of(x))
     places = windows(x.shape[1:-1], kernel.shape[:-2], strides, padding, dilation, "conv")
+    if positions is not None:
+        places = places._replace(positions=positions)
     groups = _groups(x.shape[-1], kernel)
     y = room_for(out, scratch, "y", (len(x), *places.positions, kernel.shape[-1]), x.dtype)
     cols = _correlate(x, kernel, y, places, groups, scratch)

@@ -166,14 +166,19 @@ def dropout(x, keep, rate, *, out=None):
         out: destination like x.
 
     Returns:
-        y like x, and the mask (keep, scaled, of the dtype of x): the cache for `dropout_backward`.
+        y like x, and the cache for `dropout_backward`.
     """
-    xp = xp_of(x)
     scale = 1 / (1 - rate) if rate < 1 else 0.0
-    mask = xp.multiply(keep, scale, dtype=x.dtype)
-    return xp.multiply(x, mask, out), mask
+    y = xp_of(x).multiply(x, keep, out)
+    y *= scale
+    return y, (keep, scale)
 
 
-def dropout_backward(dy, mask, *, need_dx=True, dx=None):
-    """Returns dx = dy mask, or None where it isn't wanted."""
-    return xp_of(dy).multiply(dy, mask, dx) if need_dx else None
+def dropout_backward(dy, cache, *, need_dx=True, dx=None):
+    """Returns dx = dy keep / (1 - rate), or None where it isn't wanted."""
+    if not need_dx:
+        return None
+    keep, scale = cache
+    dx = xp_of(dy).multiply(dy, keep, dx)
+    dx *= scale
+    return dx

@@ -149,7 +149,12 @@ class Convolution(Windowed):
     def _filters(self, channels):
         return self.filters
 
-    def forward(self, ctx, w, x):
+    @property
+    def stops_early(self):
+        """Whether `forward` takes `part`: not where a window is a pixel, since nothing is copied there."""
+        return any(n > 1 for n in (*self.kernel_size, *self.strides))
+
+    def forward(self, ctx, w, x, part=None):
         y, cache = functions.conv(
             self._inward(ctx.xp, x),
             w["kernel"],
@@ -157,6 +162,7 @@ class Convolution(Windowed):
             self.strides,
             self.padding,
             self.dilation_rate,
+            positions=part and tuple(self._apart(part)[0]),
             scratch=ctx.buffer,
         )
         return self._outward(ctx.xp, y), cache

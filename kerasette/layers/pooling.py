@@ -44,6 +44,14 @@ class _Pooling(Spatial):
             [conv_length(n, k, s, self.padding, 1, self._who) for n, k, s in axes], channels
         )
 
+    def reads(self, shape):
+        """Returns the shape of that part of a sample which lies in some window."""
+        if self.padding == "same" or None in shape:
+            return shape
+        lengths, channels = self._apart(self.output_shape(shape))
+        axes = zip(lengths, self.pool_size, self.strides, strict=True)
+        return self._together([(n - 1) * s + k for n, k, s in axes], channels)
+
 
 class _MaxPooling(_Pooling):
     keeps_order = True
