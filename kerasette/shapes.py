@@ -193,6 +193,15 @@ class Windows(NamedTuple):
         """Whether each window is one pixel, and each pixel has its window."""
         return all(n == 1 for n in (*self.window, *self.strides))
 
+    def keep(self, lengths: tuple[int, ...]) -> bool:
+        """Tells whether there is a window for each pixel of an image of these lengths."""
+        return tuple(lengths) == self.positions and all(s == 1 for s in self.strides)
+
+    def turned(self) -> "Windows":
+        """Returns the windows, one step apart, of the positions that a pixel belongs to, last one first."""
+        axes = zip(self.window, self.dilation, self.before, strict=True)
+        return self._replace(before=tuple((k - 1) * d - p for k, d, p in axes))
+
 
 @lru_cache(maxsize=1024)
 def windows(

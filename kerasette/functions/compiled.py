@@ -217,13 +217,13 @@ def _max_pool_of_four(x, y, winners):
                 best, place = y[image, i, j], winners[image, i, j]
                 for t in range(best.size):
                     top, number, value = first[t], np.int32(0), second[t]
-                    larger = value > top or value != value
+                    larger = value > top or np.isnan(value)
                     top, number = value if larger else top, np.int32(1) if larger else number
                     value = third[t]
-                    larger = value > top or value != value
+                    larger = value > top or np.isnan(value)
                     top, number = value if larger else top, np.int32(2) if larger else number
                     value = fourth[t]
-                    larger = value > top or value != value
+                    larger = value > top or np.isnan(value)
                     best[t] = value if larger else top
                     place[t] = np.uint8(np.int32(3) if larger else number)
 

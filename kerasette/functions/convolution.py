@@ -183,10 +183,18 @@ def _kernel_gradient(x, dy, dkernel, cols, places, groups, scratch):
 
 
 def _spread(dy, kernel, dx, places, groups, scratch):
-    """Writes on `dx` what each window of it gets from `dy` (contiguous): dy times the transposed kernel."""
+    """Writes on `dx` what each window of it gets from `dy` (contiguous): dy times the transposed kernel.
+
+    Where there are as many windows as pixels, that is a convolution with the kernel turned around: windows
+    of dy are copied in less time than windows of dx are added up.
+    """
     xp, weights = xp_of(dy), _matrices(kernel, 1, groups).swapaxes(2, 3)
     if places.is_pixel:
         xp.matmul(_matrices(dy, 1, groups), weights, out=_matrices(dx, 1, groups))
+        return
+    if groups == 1 and places.keep(dx.shape[1:-1]):
+        turned = xp.flip(kernel, tuple(range(len(places.window)))).swapaxes(-2, -1)
+        _correlate(dy, xp.ascontiguousarray(turned), dx, places.turned(), 1, scratch)
         return
     for part in _blocks(dx, places):
         images = dx[part]
