@@ -22,6 +22,7 @@ GRID = [  # images, window, strides, dilation, before, positions
     ((2, 8, 8, 32), (3, 3), (1, 1), (2, 2), (2, 2), (8, 8)),
     ((2, 9, 7, 17), (2, 5), (1, 3), (1, 1), (1, 2), (9, 3)),
     ((4, 40, 24), (3,), (1,), (1,), (1,), (40,)),
+    ((3, 9, 8, 1), (3, 2), (1, 2), (2, 1), (1, 1), (7, 5)),
     ((4, 33, 24), (4,), (2,), (3,), (3,), (16,)),
 ]
 POOLS = [
@@ -69,7 +70,8 @@ def test_windows_of_images(dtype, images, window, strides, dilation, before, pos
     )
     assert found.tobytes() == wanted.tobytes()
     dcols = rng.standard_normal(cols.shape).astype(dtype)
-    was_compiled("col2im", dcols, np.empty_like(x), *geometry)
+    if images[-1] > 1:  # adding up single numbers is left to NumPy
+        was_compiled("col2im", dcols, np.empty_like(x), *geometry)
     near(
         patches.col2im(dcols, np.full_like(x, np.nan), *geometry),
         patches.col2im.plain(dcols, np.empty_like(x), *geometry),

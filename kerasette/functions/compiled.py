@@ -52,9 +52,11 @@ def _suits(*arrays) -> bool:
 
 
 def im2col(x, cols, window, strides, dilation, before, scratch=None):
-    if len(window) > 2 or not _suits(x, cols) or window[-1] * x.shape[-1] < SHORT:
+    short = window[-1] * x.shape[-1] < SHORT
+    if len(window) > 2 or not _suits(x, cols) or (short and x.shape[-1] > 1):
         return NotImplemented
-    _im2col(_lines(x), _segments(cols), x.shape[-1], *_two(window, strides, dilation, before))
+    loop = _im2col_of_one if short else _im2col
+    loop(_lines(x), _segments(cols), x.shape[-1], *_two(window, strides, dilation, before))
     return cols
 
 
@@ -111,6 +113,25 @@ def _im2col(lines, cols, channels, window, strides, dilation, before):
                                 source = lines[image, row, start : start + channels]
                                 for t in range(channels):
                                     part[t] = source[t]
+
+
+@jit
+def _im2col_of_one(lines, cols, channels, window, strides, dilation, before):
+    """The same for images of one channel: each element of all windows in a line, then the next element."""
+    height, width = lines.shape[1], lines.shape[2]
+    for image in range(cols.shape[0]):
+        for i in range(cols.shape[1]):
+            for p in range(window[0]):
+                row = i * strides[0] + p * dilation[0] - before[0]
+                inside = 0 <= row < height
+                for q in range(window[1]):
+                    first = q * dilation[1] - before[1]
+                    for j in range(cols.shape[2]):
+                        column = j * strides[1] + first
+                        if inside and 0 <= column < width:
+                            cols[image, i, j, p, q] = lines[image, row, column]
+                        else:
+                            cols[image, i, j, p, q] = 0
 
 
 @jit
