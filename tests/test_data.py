@@ -1,8 +1,11 @@
 """Data of every kind becomes the same batches, in the order that the seed says."""
 
+import time
+
 import numpy as np
 import pytest
 
+from kerasette import backend
 from kerasette.data import Batches, Signature, make_batches
 from kerasette.data import columns as columns_module
 from kerasette.errors import InvalidValue
@@ -200,3 +203,27 @@ def test_fewer_steps_go_on_where_they_stopped():
     assert [[xs[0][0, 0] for xs, _, _ in batches.epoch(None)] for _ in range(2)] == [[0, 4], [0, 4]]
     with pytest.raises(InvalidValue, match="4 steps were asked for, but the data makes 3 batches"):
         make_batches(numbers, numbers[:, :1], signature=ONE, batch_size=4, steps=4)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_chunks_are_gathered_ahead(monkeypatch, threads):
+    """Each batch holds until the next is asked for, also while a helper fills the other buffers."""
+    before = backend.threads()
+    monkeypatch.setattr("kerasette.data.batches.CHUNK_BYTES", 3 * 8 * X[:1].nbytes)
+    backend.set_threads(threads)
+    try:
+        x = np.arange(100 * X[0].size, dtype="float32").reshape(100, *X.shape[1:])
+        batches = make_batches(x, np.zeros(100, int), signature=ONE, batch_size=8, shuffle=True)
+        seen = []
+        for (xs, *_), _, _ in batches.epoch(7):
+            held = xs.copy()
+            time.sleep(0.001)
+            assert np.array_equal(xs, held)
+            seen.append(held)
+        assert [len(part) for part in seen] == [8] * 12 + [4]
+        assert np.array_equal(np.sort(np.concatenate(seen), axis=0), x)
+        early = batches.epoch(8)
+        next(early)
+        early.close()  # the helper has finished by then
+    finally:
+        backend.set_threads(before)

@@ -414,7 +414,7 @@ def test_an_optimizer_belongs_to_one_model():
 def test_overlapping_sessions_restore_blas():
     from threadpoolctl import threadpool_info
 
-    from kerasette.engine.pool import single_threaded_blas
+    from kerasette.crew import single_threaded_blas
 
     def found():
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -427,6 +427,47 @@ def test_overlapping_sessions_restore_blas():
     one.__exit__()
     two.__exit__()
     assert found() == before
+
+
+def test_any_thread_may_hold_blas():
+    """threadpoolctl from 3.8 on listens to the first thread that asked: a second one changed nothing."""
+    from threadpoolctl import threadpool_info
+
+    from kerasette.crew import finish, later, single_threaded_blas
+
+    def found():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    before, inside = found(), []
+    with single_threaded_blas():
+        pass
+
+    def hold():
+        with single_threaded_blas():
+            inside.append(found())
+
+    finish(later(hold))
+    assert inside == [{1}]
+    one = single_threaded_blas()
+    one.__enter__()
+    finish(later(one.__exit__))
+    assert found() == before
+
+
+def test_a_failure_in_a_helper_reaches_the_caller():
+    from kerasette.crew import finish, later, together
+
+    def fails():
+        raise RuntimeError("in a helper")
+
+    with pytest.raises(RuntimeError, match="in a helper"):
+        together([lambda: None, fails])
+    done = []
+    with pytest.raises(RuntimeError, match="in a helper"):
+        together([fails, lambda: done.append(1)])
+    assert done == [1]
+    finish(later(lambda: done.append(2)))
+    assert done == [1, 2]
 
 
 def test_pop_of_a_layer_that_is_used_elsewhere():

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "kerasette"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-ZERO = {"backend", "errors", "shapes", "registry"}
+ZERO = {"backend", "crew", "errors", "shapes", "registry"}
 ONE = {"functions", "initializers", "regularizers", "constraints", "activations", "params", "graph"}
 BESIDE = {"losses", "metrics", "optimizers", "callbacks", "data"}  # they know neither layers nor models
 UP_TO_MODELS = ZERO | ONE | BESIDE | {"ops", "layers", "engine", "models"}

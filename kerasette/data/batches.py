@@ -2,14 +2,17 @@
 
 The arrays of a batch are views of buffers that are filled again: they hold until the next batch is asked
 for. A chunk is a run of batches gathered together, so that a batch of one row costs no call of its own.
+What lies in memory is gathered by another thread, one chunk ahead.
 """
 
 import math
+from functools import partial
 from itertools import islice
 
 import numpy as np
 
-from kerasette.backend import host_generator, next_seed
+from kerasette.backend import host_generator, next_seed, threads
+from kerasette.crew import finish, later
 from kerasette.data.checks import warn
 from kerasette.data.signature import Signature
 from kerasette.errors import positive_int, value_error
@@ -127,8 +130,9 @@ class ArrayBatches(Batches):
         self._chunk = min(max(1, fitting), CHUNK_BATCHES) * batch_size
         self._direct = not shuffle and all(c.direct for c in self._columns)
         self._whole = None  # all batches, where they are few and plain slices
-        self._buffers = None
-        self._views = {}  # rows of a chunk -> its batches, as views of the buffers
+        self._ahead = all(c.in_memory for c in self._columns)
+        self._buffers = [None, None]  # two sets, made when first needed: one in use, one for the next chunk
+        self._views = {}  # (rows of a chunk, set of buffers) -> its batches, as views of the buffers
 
     def _pass(self, seed, done=0):
         if self._direct:
@@ -147,29 +151,51 @@ class ArrayBatches(Batches):
             yield from _cut(groups, start, min(start + step, self.rows), self.batch_size)
 
     def _gathered(self, order, done):
-        for start in range(done * self.batch_size, self.rows, self._chunk):
-            stop = min(start + self._chunk, self.rows)
-            yield from self._fill(slice(start, stop) if order is None else order[start:stop], stop - start)
+        """Yields the batches; while those of one chunk are in use a helper gathers the next one."""
+        helper = None
+        try:
+            for number, start in enumerate(range(done * self.batch_size, self.rows, self._chunk)):
+                if helper is None:
+                    self._fill(order, start, number % 2)
+                else:
+                    finish(helper)
+                    helper = None
+                following = start + self._chunk
+                if self._ahead and following < self.rows and threads() > 1:
+                    helper = later(partial(self._fill, order, following, (number + 1) % 2))
+                yield from self._views_of(self._rows_from(start), number % 2)
+        finally:
+            if helper is not None:
+                finish(helper)
 
-    def _fill(self, rows, count):
-        """Gathers `count` rows into the buffers; returns their batches."""
-        if self._buffers is None:
-            self._allocate()
-        views = self._views.get(count)
-        if views is None:
-            views = self._views[count] = _cut(self._buffers, 0, count, self.batch_size)
-        for group, buffers in zip(self._groups, self._buffers, strict=True):
+    def _rows_from(self, start):
+        return min(self._chunk, self.rows - start)
+
+    def _fill(self, order, start, which):
+        """Gathers the chunk that begins at row `start` into one of the two sets of buffers."""
+        count = self._rows_from(start)
+        rows = slice(start, start + count) if order is None else order[start : start + count]
+        for group, buffers in zip(self._groups, self._buffers_of(which), strict=True):
             for source, buffer in zip(group, buffers, strict=True):
                 if source is not None:
                     source.fill(buffer[:count], rows)
-        return views
 
-    def _allocate(self):
-        length = min(self._chunk, self.rows)
-        self._buffers = [
-            [None if c is None else np.empty((length, *c.row_shape), c.dtype) for c in group]
-            for group in self._groups
-        ]
+    def _buffers_of(self, which):
+        if self._buffers[which] is None:
+            length = min(self._chunk, self.rows)
+            self._buffers[which] = [
+                [None if c is None else np.empty((length, *c.row_shape), c.dtype) for c in group]
+                for group in self._groups
+            ]
+        return self._buffers[which]
+
+    def _views_of(self, count, which):
+        """Returns the batches of the first `count` rows of a set of buffers."""
+        views = self._views.get((count, which))
+        if views is None:
+            views = _cut(self._buffers_of(which), 0, count, self.batch_size)
+            self._views[count, which] = views
+        return views
 
     def _order(self, seed):
         generator = host_generator(next_seed() if seed is None else seed)

@@ -23,7 +23,7 @@ def column(array: np.ndarray, dtype):
 class Held:
     """An array in memory that needs no change."""
 
-    direct = True
+    direct = in_memory = True
 
     def __init__(self, array: np.ndarray):
         # np.take would copy the whole of an array in another memory order at each call.
@@ -43,7 +43,7 @@ class Held:
 class Cast:
     """A C-ordered array in memory whose cast copy would be large: rows are cast as they are gathered."""
 
-    direct = False
+    direct, in_memory = False, True
 
     def __init__(self, array: np.ndarray, dtype):
         self.array = array
@@ -74,7 +74,7 @@ class Lazy:
             what casts to it.
     """
 
-    direct = False
+    direct = in_memory = False
 
     def __init__(self, source, row_shape: tuple, dtype, finish):
         self.source = source

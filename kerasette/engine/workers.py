@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 
 from kerasette.backend import threads, to_module, to_numpy
+from kerasette.crew import single_threaded_blas, together
 from kerasette.engine.executor import Executor
 from kerasette.engine.meeting import Meeting, Stopped
-from kerasette.engine.pool import Pool, single_threaded_blas
 from kerasette.graph import alone
 from kerasette.params import runs_of
 
@@ -99,7 +99,7 @@ class Engine:
 
     def parallel(self, tasks) -> None:
         """Runs functions without arguments, the first in this thread, the others in workers."""
-        _in_threads(tasks)
+        together(tasks)
 
     # ------------------------------------------------------------ one batch
 
@@ -204,7 +204,7 @@ class Engine:
                 k = job.next()
 
         others = [partial(job.guard, partial(work, executor)) for executor in self._executors[1:workers]]
-        _in_threads([partial(job.guard, partial(work, self._main), 0), *others])
+        together([partial(job.guard, partial(work, self._main), 0), *others])
 
     def _meet(self, job, part, count):
         """Runs all micro-batches at one time, each on an executor of its own; they meet where layers ask."""
@@ -214,7 +214,7 @@ class Engine:
         def work(executor, k):
             job.add(k, *meeting.run(partial(part, executor, k, partial(meeting.total, k))), executor)
 
-        _in_threads([partial(job.guard, partial(work, e), k) for k, e in enumerate(self._executors[:count])])
+        together([partial(job.guard, partial(work, e), k) for k, e in enumerate(self._executors[:count])])
 
     # ------------------------------------------------------------ penalties on parameters
 
@@ -314,14 +314,6 @@ class _Job:
             self.outputs = [xp.empty((self.batch.rows, *out.shape[1:]), out.dtype) for out in outs]
         for whole, out in zip(self.outputs, outs, strict=True):
             whole[start:stop] = out
-
-
-def _in_threads(tasks):
-    """Runs functions without arguments, the first in this thread, the others in workers, and waits."""
-    futures = [Pool.submit(len(tasks) - 1, task) for task in tasks[1:]]
-    tasks[0]()
-    for future in futures:
-        future.result()
 
 
 def _slice(arrays, start, stop):
