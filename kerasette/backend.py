@@ -1,5 +1,6 @@
 """Which array module, which float type, which random numbers: NumPy, or CuPy where it is asked for."""
 
+import math
 import os
 import random
 
@@ -242,7 +243,11 @@ class Random:
         cut = round(rate * 65536)
         if cut >= 65536:
             return self.xp.zeros(shape, dtype=bool)
-        return self._generator.integers(0, 65536, size=shape, dtype="uint16") >= cut
+        if self.xp is not np:
+            return self._generator.integers(0, 65536, size=shape, dtype="uint16") >= cut
+        count = math.prod(shape)
+        words = self._generator.bit_generator.random_raw(-(-count // 4))  # 64 bits for four of ours
+        return words.view("uint16")[:count].reshape(shape) >= cut
 
     def integers(self, low: int, high: int, shape, dtype="int64"):
         """Returns whole numbers from `low` to `high` - 1."""

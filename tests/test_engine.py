@@ -142,8 +142,8 @@ def test_a_failure_in_one_part_sends_the_others_home(small_cache):
     norm = layers.BatchNormalization()
     failing = Fails()
     model = k.Model(inputs, layers.Dense(2)(norm(failing(inputs)))).compile("mse", "sgd")
-    x = np.random.default_rng(0).standard_normal((64, 8))
-    x[:, 0] = np.arange(64) * 3
+    x = np.random.default_rng(0).standard_normal((256, 8))
+    x[:, 0] = np.arange(256)
     with pytest.raises(RuntimeError, match="this part fails"):
         model.train_on_batch(x, x[:, :2])
     failing.armed = False

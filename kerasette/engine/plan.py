@@ -7,7 +7,7 @@ they declare. Values live in numbered slots. Making a plan takes time in proport
 import math
 from collections import Counter
 
-CACHE_BYTES = 1 << 24  # one core's share of the last-level cache: activations of a micro-batch should fit
+CACHE_BYTES = 1 << 23  # one core's share of the last-level cache: activations of a micro-batch should fit
 SHORT_CALL = 1 << 14  # bytes: shorter results take less time than the call that makes them
 LEAST_ROWS = 8  # a smaller micro-batch would only pay for calls
 PIECE_ROWS = 64  # shorter matrix products fall behind the processor's peak
@@ -158,7 +158,8 @@ class Plan:
         self._by_steps = any(getattr(step.operation, "by_steps", False) for step in self.steps)
         self._sample_work = sum(_work(step.operation, self.shapes[step.targets[0]]) for step in self.steps)
         self._weights = sum(_weights(step.operation) for step in self.steps)
-        self._sample_bytes = 4 * sum(math.prod(n or 1 for n in shape) for shape in self.shapes)
+        made = [*self.inputs, *(slot for step in self.steps if not step.in_place for slot in step.targets)]
+        self._sample_bytes = 4 * sum(math.prod(n or 1 for n in self.shapes[slot]) for slot in made)
 
     # ------------------------------------------------------------ from nodes to steps
 

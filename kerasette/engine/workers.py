@@ -82,7 +82,7 @@ class Engine:
             whole = self._loss_couples or self.plan.keeps_whole(training)
             count = 1 if whole else self.plan.pieces(rows, self._parameter_bytes)
             if self.plan.gathers(training):
-                count = min(-(-count // 2), MOST_TOGETHER)
+                count = min(-(-count // 4), MOST_TOGETHER)  # each meeting costs a wait: fewer, longer parts
             ends = [rows * k // count for k in range(count + 1)]
             cuts = self._cuts[rows, training] = list(pairwise(ends))
         return cuts
