@@ -155,6 +155,8 @@ class Operation:
         draw: None, or a method `draw(rng, batch, *input_shapes)` that returns random arrays for a
             whole batch (first axis: samples, or length 1); `ctx.noise` brings them to forward.
         fuses_with: the name of the activation that this operation is ("softmax"), or None.
+        output_bias: key of the parameter that forward adds to its result last, over its last axis, and leaves
+            out where `w` lacks it; None where there is none.
         output_activation: an Activation that the engine applies to the result of forward, or None.
             Who declares one promises that forward fills a buffer of its own that backward never reads.
         activity: a regularizer of the (activated) output, or None.
@@ -175,6 +177,7 @@ class Operation:
     gathers = False
     draw = None
     fuses_with = None
+    output_bias = None
     output_activation = None
     activity = None
     commit = None

@@ -140,6 +140,14 @@ def test_rows_bias_and_relu(dtype):
     x, bias = rng.standard_normal((500, 30)).astype(dtype), rng.standard_normal(30).astype(dtype)
     assert core.add_bias(x.copy(), bias).tobytes() == (x + bias).tobytes()
     near(core.sum_rows(x), core.sum_rows.plain(x))
+    rectified = rectifiers.bias_relu(x.copy(), bias)
+    assert rectified.tobytes() == rectifiers.bias_relu.plain(x.copy(), bias).tobytes()
+    for found, wanted in zip(
+        rectifiers.bias_relu_backward(x, rectified),
+        rectifiers.bias_relu_backward.plain(x, rectified),
+        strict=True,
+    ):
+        near(found, wanted)
     dy = rng.standard_normal(x.shape).astype(dtype)
     assert rectifiers.relu_gradient(dy, x).tobytes() == rectifiers.relu_gradient.plain(dy, x).tobytes()
 

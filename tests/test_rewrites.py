@@ -160,6 +160,7 @@ def test_a_relu_behind_the_maxima_changes_no_bit(monkeypatch, own, padding):
         return kinds, losses_seen, [*model.get_weights(), model.predict(x, verbose=0)]
 
     monkeypatch.setattr(layers.Conv2D, "stops_early", False)
+    monkeypatch.setattr(layers.Conv2D, "output_bias", None)
     kinds, seen, weights = trained()
     monkeypatch.setattr(layers.MaxPooling2D, "keeps_order", False)
     plain_kinds, plain_seen, plain_weights = trained()
@@ -175,6 +176,35 @@ def test_a_relu_that_others_read_stays_where_it_is():
     model = k.Model(inputs, layers.Add()([pooled, layers.GlobalAveragePooling2D()(x)])).compile("mse", "sgd")
     kinds = [step.operation.fuses_with for step in model._engine.plan.steps]
     assert kinds.index("relu") == 1
+
+
+@pytest.mark.parametrize("pool", [True, False])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_bias_that_is_added_late_changes_no_number(monkeypatch, pool, activation, frozen):
+    """max(x + b) is max(x) + b; where a ReLU follows both are one step."""
+
+    def trained():
+        utils.set_random_seed(4)
+        first = layers.Conv2D(4, 3, activation=activation, bias_initializer="random_normal", name="first")
+        body = [first, *([layers.MaxPooling2D()] if pool else [])]
+        body += [layers.Conv2D(3, 2, bias_initializer="random_normal", bias_regularizer="l2")]
+        body += [layers.MaxPooling2D(), layers.Flatten(), layers.Dense(2)]
+        model = k.Sequential([k.Input((10, 10, 2)), *body])
+        first.trainable = not frozen
+        model.compile("mse", optimizers.SGD(0.1))
+        x = np.random.default_rng(1).normal(size=(12, 10, 10, 2))
+        seen = [model.train_on_batch(x, x[:, 0, 0, :2]) for _ in range(3)]
+        late = [type(step.operation).__name__ for step in model._engine.plan.steps].count("Bias")
+        return late, [*seen, *model.get_weights(), model.predict(x, verbose=0)]
+
+    late, found = trained()
+    assert late == (2 if activation == "relu" else 1)
+    monkeypatch.setattr(layers.Conv2D, "output_bias", None)
+    late, wanted = trained()
+    assert late == 0
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

@@ -216,7 +216,7 @@ BUGS = [
     ),
     Bug(
         "activity penalty isn't divided by the batch",
-        "engine/plan.py",
+        "engine/steps.py",
         "        dx /= ctx.batch\n",
         "",
         *TRAINING, "penalties",

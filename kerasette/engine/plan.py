@@ -7,6 +7,9 @@ they declare. Values live in numbered slots. Making a plan takes time in proport
 import math
 from collections import Counter
 
+from kerasette.engine import rewrites
+from kerasette.engine.steps import Activate, Cast, Penalize, Step
+
 CACHE_BYTES = 1 << 23  # one core's share of the last-level cache: activations of a micro-batch should fit
 SHORT_CALL = 1 << 14  # bytes: shorter results take less time than the call that makes them
 LEAST_ROWS = 8  # a smaller micro-batch would only pay for calls
@@ -14,109 +17,6 @@ PIECE_ROWS = 64  # shorter matrix products fall behind the processor's peak
 PIECE_WORK = 1 << 25  # multiplications on the way forward that are worth waking a thread for: about 0.3 ms
 MOST_PIECES = 4  # unless the cache asks for more: each costs calls, and one more pass over the gradient
 SMALL_WORK = 1 << 18  # multiplications below which BLAS stays in one thread by itself
-
-
-class Step:
-    """One operation on numbered slots.
-
-    Attributes:
-        operation: has forward and backward.
-        layer: whose parameters it uses (the operation itself, or the layer whose activation it is).
-        sources, targets: slots that it reads and writes.
-        names: names of the last sources, those that the call gave by name.
-        options: the call's other keywords.
-        training: True or False where the call fixed the mode, else None.
-        in_place: whether the result may overwrite the input.
-        needs_dx: for each source, whether its gradient is wanted.
-        updates: whether some parameter of it is trained.
-        index: position in the plan; with the model's seed and the step it names the random stream.
-    """
-
-    __slots__ = (
-        "in_place",
-        "index",
-        "layer",
-        "names",
-        "needs_dx",
-        "operation",
-        "options",
-        "sources",
-        "targets",
-        "training",
-        "updates",
-    )
-
-    def __init__(self, operation, layer, sources, targets, training=None, in_place=False):
-        self.operation = operation
-        self.layer = layer
-        self.sources = tuple(sources)
-        self.targets = tuple(targets)
-        self.training = training
-        self.in_place = in_place
-        self.names, self.options = (), {}
-        self.needs_dx = ()
-        self.updates = False
-        self.index = 0
-
-    @property
-    def runs_backward(self) -> bool:
-        """Whether the way back passes here."""
-        return self.updates or any(self.needs_dx)
-
-
-class _Inserted:
-    """A step of the plan's own, with what the contract of operations asks for."""
-
-    parameters = ()
-    draw = commit = fuses_with = reads = None
-    couples_batch = gathers = keeps_state = keeps_order = stops_early = False
-
-
-class _Activate(_Inserted):
-    """The step that applies a layer's own activation to what the layer made."""
-
-    def __init__(self, activation):
-        self.activation = activation
-        self.fuses_with = activation.kind_name
-
-        self.keeps_shape = activation.output_shape((2,)) == (2,)
-
-    def forward(self, ctx, w, x):
-        out = x if ctx.in_place else ctx.buffer("y", self.activation.output_shape(x.shape))
-        return self.activation.forward(x, out=out)
-
-    def backward(self, ctx, w, dw, dy, cache):
-        dx = ctx.buffer("dx", dy.shape) if self.keeps_shape else None
-        return self.activation.backward(dy, cache, dx=dx)
-
-
-class _Cast(_Inserted):
-    """The step that makes floats of whole numbers for a layer that computes with floats."""
-
-    def forward(self, ctx, w, x):
-        y = ctx.buffer("y", x.shape)
-        y[...] = x
-        return y, None
-
-
-class _Penalize(_Inserted):
-    """The step that adds a penalty on a layer's output (sum over the batch, divided by its size)."""
-
-    def __init__(self, regularizer):
-        self.regularizer = regularizer
-
-    def forward(self, ctx, w, x):
-        return x, x
-
-    def penalty(self, x, batch):
-        """Returns the penalty for the samples `x` of a batch of `batch`."""
-        return self.regularizer(x) / batch
-
-    def backward(self, ctx, w, dw, dy, cache):
-        dx = self.regularizer.gradient(cache, out=ctx.buffer("dx", cache.shape))
-        dx /= ctx.batch
-        dx += dy
-        return dx
 
 
 class Plan:
@@ -146,9 +46,10 @@ class Plan:
         self.inputs = [self._slot(tensor) for tensor in graph.inputs]
         self.outputs, self.masks = self._inline(graph, self.inputs)
         self.fused = [False] * len(self.outputs)
-        self._leave_activations_to_losses(fused)
-        self._rectify_after_maxima()
-        self._stop_early()
+        rewrites.leave_activations_to_losses(self, fused)
+        rewrites.rectify_after_maxima(self)
+        rewrites.add_biases_late(self)
+        rewrites.stop_early(self)
         for index, step in enumerate(self.steps):
             step.index = index
         graded = [True] * len(self.outputs) if graded is None else graded
@@ -164,9 +65,10 @@ class Plan:
     # ------------------------------------------------------------ from nodes to steps
 
     def _slot(self, tensor):
-        return self._add_slot(tensor.shape[1:], tensor.dtype)
+        return self.add_slot(tensor.shape[1:], tensor.dtype)
 
-    def _add_slot(self, shape, dtype="float"):
+    def add_slot(self, shape, dtype="float"):
+        """Returns the number of a new slot."""
         self.shapes.append(shape)
         self._dtypes.append(dtype)
         self._has_gradient.append(dtype.startswith("float"))
@@ -196,10 +98,10 @@ class Plan:
         step.names, step.options = node.names, node.options
         self.steps.append(step)
         if operation.output_activation is not None and operation.output_activation.name != "linear":
-            step = _Activate(operation.output_activation)
+            step = Activate(operation.output_activation)
             targets = self._append(step, operation, targets, in_place=operation.output_activation.in_place)
         if operation.activity is not None:
-            penalty = _Penalize(operation.activity)
+            penalty = Penalize(operation.activity)
             targets = [self._append(penalty, operation, [one])[0] for one in targets]
         return targets
 
@@ -208,73 +110,15 @@ class Plan:
         wanted = getattr(operation, "input_dtype", None)
         if wanted is None or wanted(self._dtypes[slot]).startswith("float") == self._has_gradient[slot]:
             return slot
-        return self._append(_Cast(), operation, [slot])[0]
+        return self._append(Cast(), operation, [slot])[0]
 
     def _append(self, operation, layer, sources, in_place=False):
-        targets = [self._add_slot(self.shapes[sources[0]])]
+        targets = [self.add_slot(self.shapes[sources[0]])]
         self.steps.append(Step(operation, layer, sources, targets, in_place=in_place))
         return targets
 
-    # ------------------------------------------------------------ rewrites
-
-    def _leave_activations_to_losses(self, fused):
-        """Lets a loss see what goes into the last activation, where it fuses that itself.
-
-        Only where nothing else reads the activated value.
-        """
-        makers = {slot: step for step in self.steps for slot in step.targets}
-        read = {slot for step in self.steps for slot in step.sources}
-        counts, taken = Counter(self.outputs), set()
-        for position, name in enumerate(fused):
-            slot = self.outputs[position]
-            last = makers.get(slot)
-            if name is None or last is None or last.operation.fuses_with != name:
-                continue
-            if slot in read or counts[slot] > 1:
-                continue
-            taken.add(last)
-            self.outputs[position] = last.sources[0]
-            self.fused[position] = True
-        if taken:
-            self.steps = [step for step in self.steps if step not in taken]
-
-    def _rectify_after_maxima(self):
-        """Swaps each ReLU with the maximum over windows behind it, which leaves fewer numbers to rectify.
-
-        max(relu(x)) is relu(max(x)), and so are the gradients: where the maximum is above 0 its place is
-        the same, and where it isn't there is none. Only where nothing else reads the rectified value.
-        """
-        readers = self._readers()
-        place = {step.sources[0]: k for k, step in enumerate(self.steps) if step.operation.keeps_order}
-        for k, relu in enumerate(self.steps):
-            slot = relu.targets[0]
-            if relu.operation.fuses_with != "relu" or slot not in place or readers[slot] > 1:
-                continue
-            pool, at = self.steps[place[slot]], place[slot]
-            between = self._add_slot(self.shapes[pool.targets[0]])
-            pool.sources, relu.sources = relu.sources, (between,)
-            pool.targets, relu.targets = (between,), pool.targets
-            self.steps[k], self.steps[at] = pool, relu
-
-    def _stop_early(self):
-        """Lets steps leave out the end of their result where its only reader leaves it unread.
-
-        Pooling leaves a last row unread where its windows don't fill the image, as after most convolutions
-        without zeros around.
-        """
-        readers = self._readers()
-        makers = {step.targets[0]: step for step in self.steps if step.operation.stops_early}
-        for step in self.steps:
-            slot = step.sources[0] if step.sources else None
-            if step.operation.reads is None or slot not in makers or readers[slot] > 1:
-                continue
-            part = tuple(step.operation.reads(self.shapes[slot]))
-            if part != tuple(self.shapes[slot]):
-                makers[slot].options = {**makers[slot].options, "part": part}
-                self.shapes[slot] = part
-
-    def _readers(self):
-        """Returns how many readers each slot has."""
+    def readers(self):
+        """Returns slot -> how many steps, masks and outputs read it."""
         readers = Counter(slot for step in self.steps for slot in (*step.sources, *self.masks))
         readers.update(self.outputs)
         return readers
@@ -294,7 +138,7 @@ class Plan:
         for slot in graded:
             leads[slot] = True
         for step in reversed(self.steps):
-            penalizes = isinstance(step.operation, _Penalize)
+            penalizes = isinstance(step.operation, Penalize)
             if not penalizes and not any(leads[slot] for slot in step.targets):
                 step.updates, step.needs_dx = False, (False,) * len(step.sources)
             if not any(self._has_gradient[slot] for slot in step.targets):

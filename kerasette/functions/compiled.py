@@ -11,6 +11,8 @@ import numpy as np
 __all__ = [
     "adam_step",
     "add_bias",
+    "bias_relu",
+    "bias_relu_backward",
     "col2im",
     "depthwise_gradient",
     "depthwise_scatter",
@@ -417,6 +419,25 @@ def sum_rows(x, out=None):
     return out
 
 
+def bias_relu(y, bias):
+    if not _suits(y, bias):
+        return NotImplemented
+    _bias_relu(y.reshape(-1, y.shape[-1]), bias)
+    return y
+
+
+def bias_relu_backward(dy, y, *, dx=None, dbias=None):
+    dx = np.empty_like(dy) if dx is None else dx
+    if not _suits(dy, y, dx):
+        return NotImplemented
+    total, rows = np.zeros(dy.shape[-1]), (-1, dy.shape[-1])
+    _bias_relu_backward(dy.reshape(rows), y.reshape(rows), dx.reshape(rows), total)
+    if dbias is None:
+        return dx, total.astype(dy.dtype)
+    dbias[...] = total
+    return dx, dbias
+
+
 def relu_gradient(dy, y, dx=None):
     dx = np.empty_like(dy) if dx is None else dx
     if not _suits(dy, y, dx):
@@ -430,6 +451,23 @@ def _add_bias(rows, bias):
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             rows[i, j] += bias[j]
+
+
+@jit
+def _bias_relu(rows, bias):
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            y = rows[i, j] + bias[j]
+            rows[i, j] = y if y > 0 or np.isnan(y) else 0
+
+
+@jit
+def _bias_relu_backward(dy, y, dx, total):
+    for i in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            slope = dy[i, j] * (y[i, j] > 0)
+            dx[i, j] = slope
+            total[j] += slope
 
 
 @jit

@@ -7,6 +7,7 @@ At the kinks the derivative is TensorFlow's: 0 for relu at 0.
 
 from kerasette.backend import xp_of
 from kerasette.functions.common import at_least, put
+from kerasette.functions.core import add_bias, sum_rows
 from kerasette.functions.kernels import swappable
 
 _SELU_SCALE = 1.0507009873554805
@@ -64,6 +65,19 @@ def relu_backward(dy, cache, *, dx=None):
 def relu_gradient(dy, y, dx=None):
     """Returns dy where y > 0, else 0, in `dx` where that is given."""
     return xp_of(dy).multiply(dy, y > 0.0, out=dx)
+
+
+@swappable
+def bias_relu(y, bias):
+    """Adds bias (C,) to each row of `y` (..., C) and sets what is below 0 to 0, in place; returns y."""
+    return at_least(add_bias(y, bias), 0.0, y)
+
+
+@swappable
+def bias_relu_backward(dy, y, *, dx=None, dbias=None):
+    """Returns dx (dy where y > 0, else 0) and its sum over the rows, dbias (C,), of `bias_relu`."""
+    dx = relu_gradient(dy, y, dx)
+    return dx, sum_rows(dx, dbias)
 
 
 def leaky_relu(x, negative_slope=0.2, *, out=None):

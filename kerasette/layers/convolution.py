@@ -150,6 +150,11 @@ class Convolution(Windowed):
         return self.filters
 
     @property
+    def output_bias(self):
+        """The bias may be added later, where channels are last."""
+        return "bias" if self.use_bias and not self._first else None
+
+    @property
     def stops_early(self):
         """Whether `forward` takes `part`: not where a window is a pixel, since nothing is copied there."""
         return any(n > 1 for n in (*self.kernel_size, *self.strides))
