@@ -36,7 +36,7 @@ for name in modules:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as missing:
-        if (name, missing.name) != ("kerasette.functions.compiled", "numba"):
+        if not (name.startswith("kerasette.functions.compiled") and missing.name == "numba"):
             raise  # only numba is left to an extra, [fast], and to one module
 print(f"{len(modules)} modules import")
 
