@@ -37,7 +37,7 @@ for name in modules:
         importlib.import_module(name)
     except ModuleNotFoundError as missing:
         if not (name.startswith("kerasette.functions.compiled") and missing.name == "numba"):
-            raise  # only numba is left to an extra, [fast], and to one module
+            raise  # only numba is left to an extra, [fast]
 print(f"{len(modules)} modules import")
 
 def build():
