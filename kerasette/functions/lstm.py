@@ -132,7 +132,7 @@ def lstm_steps(rows, blocks, packed, skipped, room):
     """
     xp, product, (z, terms, half), units = xp_of(rows), packed.T, room, len(room[1]) // 2
     states, cells = blocks[:, :units], rows[:, 4 * units : 5 * units]
-    terms = terms, terms[:units], terms[units:]
+    of_i, of_f = terms[:units], terms[units:]
     ends = (blocks, states[1:], cells[1:])
     spans = ((0, 4), (0, 3), (0, 2), (2, 3), (3, 5), (5, 6))
     parts = [rows[:-1, first * units : stop * units] for first, stop in spans]
@@ -141,30 +141,15 @@ def lstm_steps(rows, blocks, packed, skipped, room):
     ):
         product.dot(read, z)
         xp.tanh(z, gates)
-        _cell(sigmoids, g_c, after, i_f, terms, half)
+        xp.multiply(sigmoids, half, sigmoids)
+        xp.add(sigmoids, half, sigmoids)
+        xp.multiply(i_f, g_c, terms)
+        xp.add(of_i, of_f, after)
         xp.tanh(after, bent)
         xp.multiply(o, bent, h)
         if skipped is not None:
             xp.copyto(h, states[step], where=skipped[step])
             xp.copyto(after, cells[step], where=skipped[step])
-
-
-def _cell(sigmoids, g_c, after, i_f, room, half):
-    """Makes sigmoids of half the gates' tanh, in place, and writes c = i g + f c' on `after`.
-
-    Args:
-        sigmoids: (3 U, N), the rows i, f and o.
-        g_c: (2 U, N), the rows g and c'.
-        after: (U, N).
-        i_f: (2 U, N), the first rows of `sigmoids`.
-        room: an array (2 U, N) to work in, and its halves.
-        half: 0.5 as an array without axes.
-    """
-    xp, (terms, kept, added) = xp_of(sigmoids), room
-    xp.multiply(sigmoids, half, sigmoids)
-    xp.add(sigmoids, half, sigmoids)
-    xp.multiply(i_f, g_c, terms)
-    xp.add(kept, added, after)
 
 
 def _packed(run, weights, units):
