@@ -1,7 +1,7 @@
 """Normalization over axes of each sample, and to unit length.
 
-Over the batch the backward functions compute the normalized values again from the input, so that the output
-may be overwritten (an activation in place) and nothing of the size of a batch is kept.
+Layer normalization keeps its normalized values for the way back; the others compute them again from the
+input. Either way the output may be overwritten (an activation in place).
 """
 
 import math
@@ -9,6 +9,8 @@ import math
 from kerasette.backend import xp_of
 from kerasette.functions.common import ones, put
 from kerasette.functions.core import sum_rows
+
+SHORT_ROWS = 512  # numbers: NumPy adds longer rows pairwise, which a product doesn't
 
 # ---------------------------------------------------------------- over axes of each sample
 
@@ -113,16 +115,17 @@ def rms_normalization_backward(dy, cache, *, need_dx=True, dx=None, dscale=None)
 def _mean(x, axes, weights=None):
     """Returns the mean of `x`, or of x times weights, over `axes`, which stay with length 1.
 
-    A product with ones, or with the weights, adds a row in a fraction of the time that `sum` takes. Where
-    axes before the last ones are added, that is in float64.
+    A product with ones, or with the weights, adds short rows in a fraction of the time that `sum` takes, and
+    as exactly. Where axes before the last ones are added, that is in float64.
     """
     shape = [1 if axis in axes else n for axis, n in enumerate(x.shape)]
     count = math.prod(x.shape[axis] for axis in axes)
-    if axes[0] == x.ndim - len(axes):
+    last = axes[0] == x.ndim - len(axes)
+    if last and count <= SHORT_ROWS:
         factors = ones(xp_of(x), (count,), x.dtype) if weights is None else weights.reshape(-1)
         return (x.reshape(-1, count).dot(factors) / count).reshape(shape)
     x = x if weights is None else x * _spread(weights, x, axes)
-    return (x.sum(axes, "float64", None, True) / count).astype(x.dtype)
+    return (x.sum(axes, None if last else "float64", None, True) / count).astype(x.dtype, copy=False)
 
 
 def _spread(parameter, x, axes):
