@@ -168,7 +168,8 @@ class Operation:
             depends on; None where that is all.
         stops_early: `forward` takes `part`, the shape of that part of a sample's result which is wanted.
         by_steps: it goes through time step by step, in calls that are short already: a batch that were cut
-            would only make more of them.
+            would only make more of them, and workers would wait for one another;
+        runs_compiled: unless this is so, and all steps are one call that holds nobody up.
         keeps_state: it remembers one batch for the next, in inference too: batches stay whole, follow
             one another, and each is committed.
     """
@@ -185,6 +186,7 @@ class Operation:
     reads = None
     stops_early = False
     by_steps = False
+    runs_compiled = False
     keeps_state = False
     parameters = ()
     trainable = True

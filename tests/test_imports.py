@@ -37,13 +37,16 @@ MAY_IMPORT = {
 # Models reach up in one function; the front of `models` also offers load_model and the like, as Keras's does.
 LAZY = {("models", "saving"): 2, ("models", "plotting"): 1, ("utils", "plotting"): 1}
 
-HEAVY = {"h5py", "pandas", "sklearn", "matplotlib", "graphviz", "numba", "cupy", "tqdm", "threadpoolctl"}
+HEAVY = {"h5py", "pandas", "sklearn", "matplotlib", "graphviz", "cupy", "tqdm", "threadpoolctl"}
+HEAVY |= {"numba", "llvmlite"}  # the second is the first one's own
 FORBIDDEN = {"tensorflow", "keras", "torch", "jax", "tf_keras"}  # tests and benchmarks only
 ONCE = {"cupy": ("backend.py",), "h5py": ("saving/hdf5.py",)}  # where the one import may stand
 LONGEST = 400
 # file -> the reason why it is longer than LONGEST
 LONGER = {"functions/compiled.py": "numba may be imported in one module, so all compiled loops stand in it"}
-AT_TOP = {"numba": "functions/compiled.py"}  # whose whole module is imported when first needed
+AT_TOP = dict.fromkeys(
+    ("numba", "llvmlite"), "functions/compiled.py"
+)  # whose whole module is imported when first needed
 # file -> the reason why it may print
 PRINTING = {"callbacks/base.py": "say() prints what the caller of fit asked for with verbose"}
 RUNS_CODE = {"eval", "exec", "compile", "__import__"}

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 import kerasette
-from kerasette import Input, Model, Sequential, config, functions, layers, registry
+from kerasette import Input, Model, Sequential, layers, registry
 from kerasette import layers as L  # noqa: N812
 from kerasette.errors import InvalidType, InvalidValue, KerasetteError
-from kerasette.functions import kernels
 from kerasette.testing import check_gradients
 from tests import cupy_standin, keras_oracle
 
@@ -409,53 +408,6 @@ def test_models_of_a_trained_one_s_layers():
         found.append(y)
     wanted = whole.predict([x, z], verbose=0)
     np.testing.assert_allclose(np.concatenate(found, axis=1), wanted, rtol=1e-5, atol=1e-6)
-
-
-# ---------------------------------------------------------------- compiled steps
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "columns"), [("lstm", 20), ("gru", 15)])
-@pytest.mark.parametrize("rows", [130, 3])
-def test_compiled_steps_give_the_same(monkeypatch, dtype, name, columns, rows):
-    """With many rows each step's dz is contiguous, and numba does it; with few it isn't."""
-    pytest.importorskip("numba")
-    monkeypatch.setattr(kernels, "LEAST", 0)
-    rng = np.random.default_rng(0)
-    bias = (columns,) if name == "lstm" else (2, columns)
-    shapes = [(rows, 4, 3), (3, columns), (5, columns), bias, *[(rows, 5)] * (2 if name == "lstm" else 1)]
-    arrays = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-    mask, dy = rng.random((rows, 4)) < 0.7, rng.standard_normal((rows, 4, 5)).astype(dtype)
-    before, results = config.kernels(), []
-    for which in ("numpy", "numba"):
-        config.set_kernels(which)
-        y, cache = getattr(functions, name)(*arrays, mask, sequences=True)
-        results.append([y, *getattr(functions, f"{name}_backward")(dy, cache)])
-    config.set_kernels(before)
-    for plain_one, compiled_one in zip(*results, strict=True):
-        assert compiled_one.dtype == dtype
-        tolerance = 2e-6 if dtype == "float32" else 1e-13
-        np.testing.assert_allclose(compiled_one, plain_one, rtol=0, atol=tolerance * np.abs(plain_one).max())
-
-
-def test_compiled_steps_are_taken():
-    pytest.importorskip("numba")
-    units, n = 3, 4
-    rows = {k: np.ones((k * units, n), "float32") for k in (1, 2, 3, 4, 6)}
-    half, before = np.float32(0.5).reshape(()), config.kernels()
-    config.set_kernels("numba")
-    calls = {
-        "lstm_cell": (rows[3], rows[2], rows[1], None, None, half),
-        "lstm_cell_backward": (rows[6], rows[1], rows[1].copy(), rows[4], None),
-        "gru_candidate": (rows[2], rows[1], rows[1], rows[1].copy(), rows[1].copy(), half, None),
-        "gru_state": (rows[1], rows[1], rows[1], rows[1].copy(), None),
-        "gru_cell_backward": (rows[4], rows[1], rows[1], rows[1].copy(), rows[4].copy(), None),
-    }
-    for name, arguments in calls.items():
-        assert kernels.compiled(name)(*arguments) is None, name
-        strided = [np.asfortranarray(a) if isinstance(a, np.ndarray) and a.ndim else a for a in arguments]
-        assert kernels.compiled(name)(*strided) is NotImplemented, name
-    config.set_kernels(before)
 
 
 # ---------------------------------------------------------------- stateful layers

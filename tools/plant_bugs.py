@@ -182,8 +182,8 @@ BUGS = [
     Bug(
         "LayerNormalization: always the last axis",
         "layers/normalization.py",
-        'w.get("gamma"), w.get("beta"), axes, self.epsilon, out=out)',
-        'w.get("gamma"), w.get("beta"), (x.ndim - 1,), self.epsilon, out=out)',
+        'w.get("gamma"), w.get("beta"), axes, self.epsilon, out=out, normal=normal',
+        'w.get("gamma"), w.get("beta"), (x.ndim - 1,), self.epsilon, out=out, normal=normal',
         *LAYERS, "LayerNormalization and (keras or every_argument)",
     ),
     Bug(

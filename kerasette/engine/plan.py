@@ -56,7 +56,7 @@ class Plan:
         asked = [slot for slot in self.inputs if input_gradients and self._has_gradient[slot]]
         self._mark_gradients([s for s, on in zip(self.outputs, graded, strict=True) if on], asked)
         self.layers = list(dict.fromkeys(step.layer for step in self.steps))
-        self._by_steps = any(getattr(step.operation, "by_steps", False) for step in self.steps)
+        self._by_steps = [step for step in self.steps if getattr(step.operation, "by_steps", False)]
         self._sample_work = sum(_work(step.operation, self.shapes[step.targets[0]]) for step in self.steps)
         self._weights = sum(_weights(step.operation) for step in self.steps)
         made = [*self.inputs, *(slot for step in self.steps if not step.in_place for slot in step.targets)]
@@ -178,16 +178,30 @@ class Plan:
         there are parameters, since it costs one more pass over the gradient), and where its matrix
         products are long enough to give several workers a part. Where the array calls are short, as in a
         deep graph of narrow layers, more of them would cost more than any cache gains. Long calls gain
-        twice: threads that come back to Python often wait for one another there. The number is a power
-        of two, so that two or four workers have equal shares.
+        twice: threads that come back to Python often wait for one another there, those in loops over time
+        steps, if these aren't compiled, all the time. The number is a power of two, so that two or four
+        workers have equal shares.
         """
-        if self._by_steps or rows * self._sample_bytes < SHORT_CALL * len(self.steps):
+        if rows * self._sample_bytes < SHORT_CALL * len(self.steps):
             return 1
         budget = max(CACHE_BYTES, parameter_bytes)
         by_cache = -(-rows // max(LEAST_ROWS, budget // max(1, self._sample_bytes)))
         work = rows * self._sample_work
-        by_work = min(MOST_PIECES, work // (PIECE_ROWS * self._weights or 1), work // PIECE_WORK)
+        by_work = min(
+            MOST_PIECES, work // (PIECE_ROWS * self._weights or 1), work * self._passes // PIECE_WORK
+        )
+        if self._by_steps:
+            by_cache, by_work = 1, by_work if by_work > 1 and self._runs_compiled() else 1
         return min(rows, 1 << (max(1, by_cache, by_work) - 1).bit_length())
+
+    @property
+    def _passes(self):
+        """How often weights are used for a sample: at each time step, whose rest costs as much again."""
+        lengths = [self.shapes[step.sources[0]][0] or 1 for step in self._by_steps]
+        return 2 * max(lengths) if lengths else 1
+
+    def _runs_compiled(self):
+        return all(step.operation.runs_compiled for step in self._by_steps)
 
     def is_small(self, rows: int) -> bool:
         """Tells whether every product of a batch of `rows` is too short for the threads of BLAS anyway."""

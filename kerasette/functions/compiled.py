@@ -5,8 +5,13 @@ return NotImplemented for the rest. No operation is reordered for speed, so resu
 by rounding at most, and not from run to run.
 """
 
+import ctypes
+from functools import cache
+
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
 
 __all__ = [
     "adam_step",
@@ -19,12 +24,7 @@ __all__ = [
     "depthwise_windows",
     "deviation_products",
     "deviation_sums",
-    "gru_candidate",
-    "gru_cell_backward",
-    "gru_state",
     "im2col",
-    "lstm_cell",
-    "lstm_cell_backward",
     "max_pool_scatter",
     "max_pool_windows",
     "mix_deviations",
@@ -545,120 +545,6 @@ def _mix_deviations(x, shift, slope, offset, dy, scale, dx):
             dx[i, j] = ((x[i, j] - shift[j]) * slope[j] + offset[j] + dy[i, j]) * scale[j]
 
 
-# ---------------------------------------------------------------- steps of recurrent layers
-
-
-def lstm_cell(sigmoids, g_c, after, i_f, room, half):
-    if not _suits(sigmoids, g_c, after):
-        return NotImplemented
-    _lstm_cell(sigmoids, g_c, after, half[()])
-    return None
-
-
-def lstm_cell_backward(now, dh, dc, dz, room):
-    if not _suits(now, dh, dc, dz):
-        return NotImplemented
-    _lstm_cell_backward(now, dh, dc, dz)
-    return None
-
-
-def gru_candidate(z_r, of_h, of_x, kept, work, half, r):
-    if not _suits(z_r, of_h, of_x, kept, work):
-        return NotImplemented
-    _gru_candidate(z_r, of_h, of_x, kept, work, half[()])
-    return None
-
-
-def gru_state(z, n, before, h, work):
-    if not _suits(z, n, before, h):
-        return NotImplemented
-    _gru_state(z, n, before, h)
-    return None
-
-
-def gru_cell_backward(now, before, dh, direct, dgates, room):
-    if not _suits(now, before, dh, direct, dgates):
-        return NotImplemented
-    _gru_cell_backward(now, before, dh, direct, dgates)
-    return None
-
-
-@jit
-def _lstm_cell(sigmoids, g_c, after, half):
-    units = len(after)
-    for u in range(units):
-        i, f, o = sigmoids[u], sigmoids[units + u], sigmoids[2 * units + u]
-        g, c, new = g_c[u], g_c[units + u], after[u]
-        for t in range(new.size):
-            i[t] = i[t] * half + half
-            f[t] = f[t] * half + half
-            o[t] = o[t] * half + half
-            new[t] = i[t] * g[t] + f[t] * c[t]
-
-
-@jit
-def _lstm_cell_backward(now, dh, dc, dz):
-    units = len(dh)
-    for u in range(units):
-        i, f, o, g, c, bent = (
-            now[u],
-            now[units + u],
-            now[2 * units + u],
-            now[3 * units + u],
-            now[4 * units + u],
-            now[5 * units + u],
-        )
-        dz_i, dz_f, dz_g, dz_o = dz[u], dz[units + u], dz[2 * units + u], dz[3 * units + u]
-        for t in range(dh.shape[1]):
-            dh_o = dh[u, t] * o[t]
-            product = dh_o * bent[t]
-            dz_o[t] = product - product * o[t]
-            total = dc[u, t] + (dh_o - product * bent[t])
-            dc_i, dc_f = total * i[t], total * f[t]
-            product = dc_i * g[t]
-            dz_i[t] = product - product * i[t]
-            dz_g[t] = dc_i - product * g[t]
-            product = dc_f * c[t]
-            dz_f[t] = product - product * f[t]
-            dc[u, t] = dc_f
-
-
-@jit
-def _gru_candidate(z_r, of_h, of_x, kept, work, half):
-    units = len(work)
-    for u in range(units):
-        z, r = z_r[u], z_r[units + u]
-        for t in range(z.size):
-            z[t] = z[t] * half + half
-            r[t] = r[t] * half + half
-            kept[u, t] = of_h[u, t]
-            work[u, t] = r[t] * of_h[u, t] + of_x[u, t]
-
-
-@jit
-def _gru_state(z, n, before, h):
-    for u in range(len(h)):
-        for t in range(h.shape[1]):
-            h[u, t] = (before[u, t] - n[u, t]) * z[u, t] + n[u, t]
-
-
-@jit
-def _gru_cell_backward(now, before, dh, direct, dgates):
-    units = len(dh)
-    for u in range(units):
-        z, r, n, kept = now[u], now[units + u], now[2 * units + u], now[3 * units + u]
-        dn, dz, dr, dkept = dgates[u], dgates[units + u], dgates[2 * units + u], dgates[3 * units + u]
-        for t in range(dh.shape[1]):
-            passed = dh[u, t] * z[t]
-            rest = dh[u, t] - passed
-            slope = rest - rest * (n[t] * n[t])
-            direct[u, t] = passed
-            dn[t] = slope
-            dz[t] = (before[u, t] - n[t]) * (z[t] - z[t] * z[t]) * dh[u, t]
-            dr[t] = kept[t] * (r[t] - r[t] * r[t]) * slope
-            dkept[t] = slope * r[t]
-
-
 # ---------------------------------------------------------------- optimizers: one block of a run
 
 
@@ -691,3 +577,58 @@ def rmsprop_step(theta, grad, velocity, scratch, learning_rate, rho, rest, epsil
         v = velocity[i] * p + g * g * r
         velocity[i] = v
         theta[i] -= g * a / np.sqrt(v + e)
+
+
+# ---------------------------------------------------------------- matrix products inside of a loop
+
+
+@cache
+def sgemm_address() -> int:
+    """Returns where cblas_sgemm of NumPy's own BLAS stands in memory, or 0 where it isn't found.
+
+    Of the forms that there are only OpenBLAS with long integers is known here; wheels of NumPy bring it.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    for library in ThreadpoolController().lib_controllers:
+        for name in ("scipy_cblas_sgemm64_", "cblas_sgemm64_"):
+            function = getattr(library.dynlib, name, None) if "numpy" in library.filepath else None
+            if function is not None:
+                return ctypes.cast(function, ctypes.c_void_p).value
+    return 0
+
+
+@intrinsic
+def _call_sgemm(typing, address, turned, m, n, k, a, lda, b, ldb, c, ldc):
+    """Calls cblas_sgemm at `address` for rows: c = a b, or c = a^T b where `turned` is 112."""
+    long, pointer = numba.types.int64, numba.types.CPointer(numba.types.float32)
+    signature = numba.types.void(
+        long, numba.types.int32, long, long, long, pointer, long, pointer, long, pointer, long
+    )
+
+    def generate(context, builder, signature, values):
+        number, long, real = ir.IntType(32), ir.IntType(64), ir.FloatType()
+        array = real.as_pointer()
+        types = [*[number] * 3, long, long, long, real, array, long, array, long, real, array, long]
+        where, turned, m, n, k, a, lda, b, ldb, c, ldc = values
+        rows, plain = ir.Constant(number, 101), ir.Constant(number, 111)
+        one, zero = ir.Constant(real, 1.0), ir.Constant(real, 0.0)
+        function = builder.inttoptr(where, ir.FunctionType(ir.VoidType(), types).as_pointer())
+        builder.call(function, [rows, turned, plain, m, n, k, one, a, lda, b, ldb, zero, c, ldc])
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@jit
+def product(sgemm, a, b, c):
+    """Computes c = a b for contiguous float32 matrices."""
+    k, n = b.shape
+    _call_sgemm(sgemm, 111, len(a), n, k, a.ctypes, k, b.ctypes, n, c.ctypes, n)
+
+
+@jit
+def turned_product(sgemm, a, b, c):
+    """Computes c = a^T b for contiguous float32 matrices."""
+    (k, m), n = a.shape, b.shape[1]
+    _call_sgemm(sgemm, 112, m, n, k, a.ctypes, m, b.ctypes, n, c.ctypes, n)

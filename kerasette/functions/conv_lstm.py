@@ -5,7 +5,8 @@ from functools import partial
 from kerasette.backend import xp_of
 from kerasette.functions.convolution import conv, conv_backward
 from kerasette.functions.lstm import lstm_gates, lstm_gates_backward
-from kerasette.functions.steps import SIGMOID, TANH, Options, delivered, scan, scan_backward
+from kerasette.functions.scan import SIGMOID, TANH, scan, scan_backward
+from kerasette.functions.steps import Options, delivered
 
 GATES = 4
 

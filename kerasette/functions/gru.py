@@ -4,14 +4,10 @@ from functools import partial
 
 from kerasette.backend import xp_of
 from kerasette.functions.core import sum_rows
-from kerasette.functions.kernels import for_size, swappable
-from kerasette.functions.steps import (
+from kerasette.functions.kernels import swappable
+from kerasette.functions.scan import (
     SIGMOID,
     TANH,
-    Back,
-    Options,
-    Run,
-    delivered,
     gate_products,
     gate_products_backward,
     is_shared,
@@ -19,6 +15,7 @@ from kerasette.functions.steps import (
     scan_backward,
     started,
 )
+from kerasette.functions.steps import Back, Options, Run, backward_steps, delivered
 
 
 def gru(
@@ -113,30 +110,43 @@ def gru_backward(
 
 def _forward(run, weights):
     """Fills the states of `run`; returns z, r, n and the state's part of n, by steps (T, 4 U, N)."""
-    xp, units, n = run.xp, run.states.shape[1], run.shape[0]
-    half, product = run.half(), _packed(run, weights, 0.5).T
+    units, n = run.states.shape[1], run.shape[0]
     gates = run.array("gates", run.steps, 4 * units, n)
-    # The product goes to an array that stays in the nearest cache, and from there to memory.
-    made, work = run.array("made", 4 * units, n), run.array("work", units, n)
-    of_x, of_z_r, of_h = made[:units], made[units : 3 * units], made[3 * units :]
-    candidate, mix = for_size(gru_candidate, made), for_size(gru_state, made)
-    blocks = (run.blocks, run.states, run.states[1:])
-    parts = [
-        gates[:, first * units : stop * units] for first, stop in ((0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
-    ]
-    for step, (read, before, h, z_r, z, r, n_gate, kept) in enumerate(zip(*blocks, *parts, strict=False)):
-        product.dot(read, made)
-        xp.tanh(of_z_r, z_r)
-        candidate(z_r, of_h, of_x, kept, work, half, r)
-        xp.tanh(work, n_gate)
-        mix(z, n_gate, before, h, work)
-        if run.skipped is not None:
-            run.skip(step, before, h)
+    # A product goes to an array that stays in the nearest cache, and from there to memory.
+    room = run.array("made", 4 * units, n), run.array("work", units, n), run.half()
+    gru_steps(gates, run.blocks, _packed(run, weights, 0.5), run.skipped, room)
     return gates
 
 
 @swappable
-def gru_candidate(z_r, of_h, of_x, kept, work, half, r):
+def gru_steps(gates, blocks, packed, skipped, room):
+    """Runs all steps; fills `gates` and the states in `blocks`.
+
+    Args:
+        gates: (T, 4 U, N), the rows z, r, n, and what the state gives to n.
+        blocks: (T + 1, K, N), see `steps.Run`.
+        packed: (K, 4 U), the weights.
+        skipped: bool (T, N), or None.
+        room: arrays (4 U, N) and (U, N) to work in, and 0.5 as an array without axes.
+    """
+    xp, product, (made, work, half), units = xp_of(gates), packed.T, room, len(room[1])
+    of_x, of_z_r, of_h = made[:units], made[units : 3 * units], made[3 * units :]
+    states = blocks[:, :units]
+    spans = ((0, 2), (0, 1), (1, 2), (2, 3), (3, 4))
+    parts = [gates[:, first * units : stop * units] for first, stop in spans]
+    for step, (read, before, h, z_r, z, r, n_gate, kept) in enumerate(
+        zip(blocks, states, states[1:], *parts, strict=False)
+    ):
+        product.dot(read, made)
+        xp.tanh(of_z_r, z_r)
+        _candidate(z_r, of_h, of_x, kept, work, half, r)
+        xp.tanh(work, n_gate)
+        _mix(z, n_gate, before, h, work)
+        if skipped is not None:
+            xp.copyto(h, before, where=skipped[step])
+
+
+def _candidate(z_r, of_h, of_x, kept, work, half, r):
     """Makes sigmoids of half the gates' tanh, in place; writes r of_h + of_x on `work`, of_h on `kept`.
 
     Args:
@@ -154,8 +164,7 @@ def gru_candidate(z_r, of_h, of_x, kept, work, half, r):
     xp.add(work, of_x, work)
 
 
-@swappable
-def gru_state(z, n, before, h, work):
+def _mix(z, n, before, h, work):
     """Writes z before + (1 - z) n on `h`; all (U, N)."""
     xp = xp_of(z)
     xp.subtract(before, n, work)
@@ -183,21 +192,38 @@ def _packed(run, weights, scale):
 
 def _backward(run, gates, weights, dy, dx):
     """Returns dx, and the gradients of weights and initial state."""
-    units, n = run.states.shape[1], run.shape[0]
+    kernel, recurrent_kernel, _ = weights
+    xp, units, n = run.xp, run.states.shape[1], run.shape[0]
     dys, finals = run.output_gradients(dy, 1)
-    product = weights[1] if dx is None else _packed(run, weights, 1.0)[: run.ones]
-    direct = run.array("direct", units, n)
-    back = Back(run, product, 4 * units, dys, finals, dx, direct=direct)
-    rest, work, dh = run.array("rest", 2 * units, n), run.array("work", units, n), back.states[0]
-    room, cell_backward = (rest, rest[:units], rest[units:], work), for_size(gru_cell_backward, rest)
-    for step, dgates in back:
-        cell_backward(gates[step], run.states[step], dh, direct, dgates, room)
-    dx, (dkernel, drecurrent_kernel, dbias), dstates = back.results()
-    return dx, _keras_order(run.xp, units, dkernel, drecurrent_kernel, dbias), dstates
+    of_inputs = xp.concatenate([kernel[:, 2 * units :], kernel[:, : 2 * units]], axis=1)
+    back = Back(run, of_inputs, 4 * units, dys, finals, dx)
+    room = run.array("direct", units, n), run.array("rest", 2 * units, n), run.array("work", units, n)
+    for steps, dz, outer, skipped in back:
+        read = run.blocks[steps]
+        gru_steps_backward(gates[steps], read, recurrent_kernel, dz, back.dh, outer, skipped, room)
+    dx, dweights = back.results()
+    return dx, _keras_order(xp, units, *dweights), [back.dh.T]
 
 
 @swappable
-def gru_cell_backward(now, before, dh, direct, dgates, room):
+def gru_steps_backward(gates, blocks, recurrent_kernel, dz, dh, dys, skipped, room):
+    """Fills dz (n, z, r, what the state gives to n) of some steps, and makes of dh after them that before.
+
+    Args:
+        gates: (C, 4 U, N), those of the steps.
+        blocks: (C, K, N), what the steps read.
+        recurrent_kernel: (U, 3 U).
+        dz, dys, skipped: see `steps.Back`.
+        dh: (U, N).
+        room: arrays (U, N), (2 U, N) and (U, N) to work in.
+    """
+    (direct, rest, work), units = room, len(dh)
+    parts = rest, rest[:units], rest[units:], work
+    for step, found in backward_steps(dz, recurrent_kernel, [dh], dys, skipped, direct):
+        _cell_backward(gates[step], blocks[step, :units], dh, direct, found, parts)
+
+
+def _cell_backward(now, before, dh, direct, dgates, room):
     """Computes the gradients by a step's gates, and the part of dh that goes straight to the state before.
 
     dn = dh (1 - z) (1 - n^2), dr = dn of_h r (1 - r), dz = dh (before - n) z (1 - z).

@@ -74,21 +74,14 @@ def swappable(function):
     return chosen
 
 
-def for_size(function, array):
-    """Returns what `swappable` made, or the plain function where arrays like `array` are too small anyway.
-
-    For loops with many short calls: it saves each of them the question.
-    """
-    return function if array.size >= LEAST else function.plain
-
-
 def _table():
     which = kernels()
     if which == "numpy":
         _State.table = {}
         return _State.table
     try:
-        from kerasette.functions import compiled as module
+        from kerasette.functions import compiled as compiled_loops
+        from kerasette.functions import compiled_steps
     except Exception as problem:  # numba can fail in many ways to suit the NumPy that is there
         if which == "numba":
             raise value_error(
@@ -97,5 +90,6 @@ def _table():
             ) from problem
         _State.table = {}
         return _State.table
-    _State.table = {name: getattr(module, name) for name in module.__all__}
+    modules = (compiled_loops, compiled_steps) if compiled_steps.whole_loops() else (compiled_loops,)
+    _State.table = {name: getattr(module, name) for module in modules for name in module.__all__}
     return _State.table

@@ -4,14 +4,10 @@ from functools import partial
 
 from kerasette.backend import xp_of
 from kerasette.functions.core import sum_rows
-from kerasette.functions.kernels import for_size, swappable
-from kerasette.functions.steps import (
+from kerasette.functions.kernels import swappable
+from kerasette.functions.scan import (
     SIGMOID,
     TANH,
-    Back,
-    Options,
-    Run,
-    delivered,
     gate_products,
     gate_products_backward,
     is_shared,
@@ -19,6 +15,7 @@ from kerasette.functions.steps import (
     scan_backward,
     started,
 )
+from kerasette.functions.steps import Back, Options, Run, backward_steps, delivered
 
 
 def lstm(
@@ -113,48 +110,46 @@ def _forward(run, weights, c):
 
     sigmoid(z) is 0.5 + 0.5 tanh(z / 2), and the weights have that last half in them: one tanh for all gates.
     """
-    xp, units, n = run.xp, run.states.shape[1], run.shape[0]
-    half, product = run.half(), _packed(run, weights, units).T
+    units, n = run.states.shape[1], run.shape[0]
     rows = run.array("rows", run.steps + 1, 6 * units, n)
-    cells = rows[:, 4 * units : 5 * units]
-    cells[0] = 0.0 if c is None else c.T
-    # The product goes to an array that stays in the nearest cache, and tanh takes it to memory.
-    z, terms = run.array("z", 4 * units, n), run.array("terms", 2 * units, n)
-    room, finish = (terms, terms[:units], terms[units:]), for_size(lstm_cell, z)
-    ends = (run.blocks, run.states[1:], cells[1:])
-    blocks = ((0, 4), (0, 3), (0, 2), (2, 3), (3, 5), (5, 6))
-    parts = [rows[:-1, first * units : stop * units] for first, stop in blocks]
+    rows[0, 4 * units : 5 * units] = 0.0 if c is None else c.T
+    # A product goes to an array that stays in the nearest cache, and tanh takes it to memory.
+    room = run.array("z", 4 * units, n), run.array("terms", 2 * units, n), run.half()
+    lstm_steps(rows, run.blocks, _packed(run, weights, units), run.skipped, room)
+    return rows
+
+
+@swappable
+def lstm_steps(rows, blocks, packed, skipped, room):
+    """Runs all steps; fills `rows` and the states in `blocks`.
+
+    Args:
+        rows: (T + 1, 6 U, N), see above.
+        blocks: (T + 1, K, N), see `steps.Run`.
+        packed: (K, 4 U), the weights.
+        skipped: bool (T, N), or None.
+        room: arrays (4 U, N) and (2 U, N) to work in, and 0.5 as an array without axes.
+    """
+    xp, product, (z, terms, half), units = xp_of(rows), packed.T, room, len(room[1]) // 2
+    states, cells = blocks[:, :units], rows[:, 4 * units : 5 * units]
+    of_i, of_f = terms[:units], terms[units:]
+    ends = (blocks, states[1:], cells[1:])
+    spans = ((0, 4), (0, 3), (0, 2), (2, 3), (3, 5), (5, 6))
+    parts = [rows[:-1, first * units : stop * units] for first, stop in spans]
     for step, (read, h, after, gates, sigmoids, i_f, o, g_c, bent) in enumerate(
         zip(*ends, *parts, strict=False)
     ):
         product.dot(read, z)
         xp.tanh(z, gates)
-        finish(sigmoids, g_c, after, i_f, room, half)
+        xp.multiply(sigmoids, half, sigmoids)
+        xp.add(sigmoids, half, sigmoids)
+        xp.multiply(i_f, g_c, terms)
+        xp.add(of_i, of_f, after)
         xp.tanh(after, bent)
         xp.multiply(o, bent, h)
-        if run.skipped is not None:
-            run.skip(step, run.states[step], h)
-            run.skip(step, cells[step], after)
-    return rows
-
-
-@swappable
-def lstm_cell(sigmoids, g_c, after, i_f, room, half):
-    """Makes sigmoids of half the gates' tanh, in place, and writes c = i g + f c' on `after`.
-
-    Args:
-        sigmoids: (3 U, N), the rows i, f and o.
-        g_c: (2 U, N), the rows g and c'.
-        after: (U, N).
-        i_f: (2 U, N), the first rows of `sigmoids`.
-        room: an array (2 U, N) to work in, and its halves.
-        half: 0.5 as an array without axes.
-    """
-    xp, (terms, kept, added) = xp_of(sigmoids), room
-    xp.multiply(sigmoids, half, sigmoids)
-    xp.add(sigmoids, half, sigmoids)
-    xp.multiply(i_f, g_c, terms)
-    xp.add(kept, added, after)
+        if skipped is not None:
+            xp.copyto(h, states[step], where=skipped[step])
+            xp.copyto(after, cells[step], where=skipped[step])
 
 
 def _packed(run, weights, units):
@@ -174,21 +169,36 @@ def _packed(run, weights, units):
 
 def _backward(run, rows, weights, dy, dx):
     """Returns dx and the gradients of weights and initial states."""
+    kernel, recurrent_kernel, _ = weights
     units, n = run.states.shape[1], run.shape[0]
     dys, finals = run.output_gradients(dy, 2)
-    parts, t, work = (run.array(name, 3 * units, n) for name in ("parts", "products", "work"))
-    dc = parts[units : 2 * units]
-    room = [(one[:units], one[: 2 * units], one[2 * units :], one) for one in (parts, t, work)]
-    weights = run.back_weights(*weights[:2], dx)
-    back = Back(run, weights, 4 * units, dys, finals, dx, further=(dc,))
-    dh, cell_backward = back.states[0], for_size(lstm_cell_backward, rows[0])
-    for step, dz in back:
-        cell_backward(rows[step], dh, dc, dz, room)
-    return back.results()
+    room = [run.array(name, 3 * units, n) for name in ("parts", "products", "work")]
+    dc = room[0][units : 2 * units]
+    dc[...] = 0.0 if finals[1] is None else finals[1].T
+    back = Back(run, kernel, 4 * units, dys, finals, dx)
+    for steps, dz, outer, skipped in back:
+        lstm_steps_backward(rows[steps], recurrent_kernel, dz, (back.dh, dc), outer, skipped, room)
+    return *back.results(), [back.dh.T, dc.T]
 
 
 @swappable
-def lstm_cell_backward(now, dh, dc, dz, room):
+def lstm_steps_backward(rows, recurrent_kernel, dz, states, dys, skipped, room):
+    """Fills dz (i f g o) of some steps, and makes of dh and dc after them those before them.
+
+    Args:
+        rows: (C, 6 U, N), those of the steps.
+        recurrent_kernel: (U, 4 U).
+        dz, dys, skipped: see `steps.Back`.
+        states: dh and dc, (U, N).
+        room: three arrays (3 U, N) to work in; the second block of the first one is dc.
+    """
+    (dh, dc), units = states, len(recurrent_kernel)
+    room = [(one[:units], one[: 2 * units], one[2 * units :], one) for one in room]
+    for step, found in backward_steps(dz, recurrent_kernel, states, dys, skipped):
+        _cell_backward(rows[step], dh, dc, found, room)
+
+
+def _cell_backward(now, dh, dc, dz, room):
     """Computes dz from the gradients of a step's h and c, and makes `dc` that of the c before.
 
     With s for a sigmoid and p for its factor, (g, c', tanh(c)): t = (dc i, dc f, dh o) p, and dz = t - t s.

@@ -1,19 +1,21 @@
 """Normalization over axes of each sample, and to unit length.
 
-The backward functions compute the normalized values again from the input, so that the output may be
-overwritten (an activation in place) and nothing of the size of a batch is kept.
+Layer normalization keeps its normalized values for the way back; the others compute them again from the
+input. Either way the output may be overwritten (an activation in place).
 """
 
 import math
 
 from kerasette.backend import xp_of
-from kerasette.functions.common import put
+from kerasette.functions.common import ones, put
 from kerasette.functions.core import sum_rows
+
+SHORT_ROWS = 512  # numbers: NumPy adds longer rows pairwise, which a product doesn't
 
 # ---------------------------------------------------------------- over axes of each sample
 
 
-def layer_normalization(x, gamma, beta, axes, epsilon, *, out=None):
+def layer_normalization(x, gamma, beta, axes, epsilon, *, out=None, normal=None):
     """Normalizes over `axes`: gamma (x - mean) / sqrt(var + epsilon) + beta, per sample.
 
     Ba, Kiros & Hinton 2016, with the biased variance.
@@ -24,24 +26,28 @@ def layer_normalization(x, gamma, beta, axes, epsilon, *, out=None):
         axes: the axes to normalize over, ascending and counted from the front (the batch is 0).
         epsilon: added to the variance.
         out: destination like x.
+        normal: where the normalized values stay for the way back, like x; new unless given.
 
     Returns:
         y like x, and the cache for `layer_normalization_backward`.
     """
     xp = xp_of(x)
-    mean = _mean(x, axes)
-    y = xp.subtract(x, mean, out)
-    inverse = 1 / xp.sqrt(_mean(xp.square(y), axes) + epsilon)
-    y *= inverse
-    if gamma is not None:
-        y *= _spread(gamma, x, axes)
+    normal = xp.subtract(x, _mean(x, axes), normal)
+    squares = xp.square(normal, out)
+    inverse = 1 / xp.sqrt(_mean(squares, axes) + epsilon)
+    normal *= inverse
+    if gamma is None:
+        squares[...] = normal
+    y = squares if gamma is None else xp.multiply(normal, _spread(gamma, x, axes), squares)
     if beta is not None:
         y += _spread(beta, x, axes)
-    return y, (x, mean, inverse, gamma, beta, axes)
+    return y, (normal, inverse, gamma, beta, axes)
 
 
 def layer_normalization_backward(dy, cache, *, need_dx=True, dx=None, dgamma=None, dbeta=None):
     """Returns dx, dgamma, dbeta of `layer_normalization`.
+
+    With n for the normalized values, dx = (gamma dy - mean(gamma dy) - n mean(gamma dy n)) / deviation.
 
     Args:
         dy: gradient by y, like x.
@@ -53,21 +59,16 @@ def layer_normalization_backward(dy, cache, *, need_dx=True, dx=None, dgamma=Non
         dx or None; dgamma and dbeta, None where there was no gamma or beta.
     """
     xp = xp_of(dy)
-    x, mean, inverse, gamma, beta, axes = cache
-    normal = xp.subtract(x, mean, dx if need_dx else None)
-    normal *= inverse
-    work = dy * normal
-    dgamma = _sum_to(gamma, work, axes, dgamma)
+    normal, inverse, gamma, beta, axes = cache
+    along = xp.multiply(dy, normal, dx if need_dx else None)
+    dgamma = _sum_to(gamma, along, axes, dgamma)
     dbeta = _sum_to(beta, dy, axes, dbeta)
     if not need_dx:
         return None, dgamma, dbeta
-    if gamma is not None:
-        scale = _spread(gamma, x, axes)
-        work *= scale
-    normal *= _mean(work, axes)
-    scaled = dy if gamma is None else xp.multiply(dy, scale, work)
-    work = xp.subtract(scaled, _mean(scaled, axes), work)
-    dx = xp.subtract(work, normal, normal)
+    dx = xp.multiply(normal, _mean(along, axes, gamma), along)
+    dx += _mean(dy, axes, gamma)
+    scaled = dy if gamma is None else dy * _spread(gamma, dy, axes)
+    xp.subtract(scaled, dx, dx)
     dx *= inverse
     return dx, dgamma, dbeta
 
@@ -111,12 +112,20 @@ def rms_normalization_backward(dy, cache, *, need_dx=True, dx=None, dscale=None)
     return dx, dscale
 
 
-def _mean(x, axes):
-    """Returns the mean over `axes`, which stay with length 1; in float64 where rows are added."""
+def _mean(x, axes, weights=None):
+    """Returns the mean of `x`, or of x times weights, over `axes`, which stay with length 1.
+
+    A product with ones, or with the weights, adds short rows in a fraction of the time that `sum` takes, and
+    as exactly. Where axes before the last ones are added, that is in float64.
+    """
+    shape = [1 if axis in axes else n for axis, n in enumerate(x.shape)]
     count = math.prod(x.shape[axis] for axis in axes)
-    if axes[0] == x.ndim - len(axes):
-        return x.sum(axes, None, None, True) / count
-    return (x.sum(axes, "float64", None, True) / count).astype(x.dtype)
+    last = axes[0] == x.ndim - len(axes)
+    if last and count <= SHORT_ROWS:
+        factors = ones(xp_of(x), (count,), x.dtype) if weights is None else weights.reshape(-1)
+        return (x.reshape(-1, count).dot(factors) / count).reshape(shape)
+    x = x if weights is None else x * _spread(weights, x, axes)
+    return (x.sum(axes, None if last else "float64", None, True) / count).astype(x.dtype, copy=False)
 
 
 def _spread(parameter, x, axes):

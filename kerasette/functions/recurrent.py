@@ -2,13 +2,11 @@
 
 from functools import partial
 
+from kerasette.backend import xp_of
 from kerasette.functions.core import sum_rows
-from kerasette.functions.steps import (
+from kerasette.functions.kernels import swappable
+from kerasette.functions.scan import (
     TANH,
-    Back,
-    Options,
-    Run,
-    delivered,
     gate_products,
     gate_products_backward,
     is_shared,
@@ -16,6 +14,7 @@ from kerasette.functions.steps import (
     scan_backward,
     started,
 )
+from kerasette.functions.steps import Back, Options, Run, backward_steps, delivered
 
 
 def simple_rnn(
@@ -97,32 +96,60 @@ def simple_rnn_backward(
 def _forward(run, weights):
     """Fills the states of `run`."""
     kernel, recurrent_kernel, bias = weights
-    xp, units = run.xp, len(recurrent_kernel)
+    units = len(recurrent_kernel)
     packed = run.array("packed", run.blocks.shape[1], units)
     packed[:units], packed[units : run.ones] = recurrent_kernel, kernel
     packed[run.ones :] = 0.0
     if bias is not None:
         packed[run.ones] = bias
-    product, z = packed.T, run.array("z", units, run.shape[0])
-    for step, (read, h) in enumerate(zip(run.blocks[:-1], run.states[1:], strict=True)):
+    simple_rnn_steps(run.blocks, packed, run.skipped, run.array("z", units, run.shape[0]))
+
+
+@swappable
+def simple_rnn_steps(blocks, packed, skipped, z):
+    """Runs all steps: h = tanh(packed^T block), written into the block after.
+
+    Args:
+        blocks: (T + 1, K, N), see `steps.Run`.
+        packed: (K, U), the weights.
+        skipped: bool (T, N), or None.
+        z: (U, N) to work in.
+    """
+    xp, product = xp_of(blocks), packed.T
+    states = blocks[:, : len(z)]
+    for step, (read, h) in enumerate(zip(blocks[:-1], states[1:], strict=True)):
         product.dot(read, z)
         xp.tanh(z, h)
-        if run.skipped is not None:
-            run.skip(step, run.states[step], h)
+        if skipped is not None:
+            xp.copyto(h, states[step], where=skipped[step])
 
 
 def _backward(run, weights, dy, dx):
-    """Returns dx, and the gradients of weights and initial state: dz = dh (1 - h^2)."""
+    """Returns dx, and the gradients of weights and initial state."""
     kernel, recurrent_kernel, _ = weights
-    xp, states = run.xp, run.states[1:]
     dys, finals = run.output_gradients(dy, 1)
-    slopes = xp.multiply(states, states, run.array("slopes", *states.shape))
+    back = Back(run, kernel, kernel.shape[1], dys, finals, dx)
+    for steps, dz, outer, skipped in back:
+        after = run.blocks[steps.start + 1 : steps.stop + 1]
+        simple_rnn_steps_backward(after, recurrent_kernel, dz, back.dh, outer, skipped)
+    return *back.results(), [back.dh.T]
+
+
+@swappable
+def simple_rnn_steps_backward(blocks, recurrent_kernel, dz, dh, dys, skipped):
+    """Fills dz = dh (1 - h^2) of some steps, and makes of dh after them that before them.
+
+    Args:
+        blocks: (C, K, N), those after the steps.
+        recurrent_kernel: (U, U).
+        dz, dys, skipped: see `steps.Back`.
+        dh: (U, N).
+    """
+    xp, h = xp_of(blocks), blocks[:, : len(dh)]
+    slopes = xp.multiply(h, h)
     xp.subtract(1.0, slopes, slopes)
-    back = Back(run, run.back_weights(kernel, recurrent_kernel, dx), states.shape[1], dys, finals, dx)
-    (dh,) = back.states
-    for step, dz in back:
-        xp.multiply(dh, slopes[step], dz)
-    return back.results()
+    for step, found in backward_steps(dz, recurrent_kernel, [dh], dys, skipped):
+        xp.multiply(dh, slopes[step], found)
 
 
 # ---------------------------------------------------------------- the general way

@@ -112,8 +112,10 @@ class LayerNormalization(_Scaled):
 
     def forward(self, ctx, w, x):
         axes = normalize_axes(self.axis, x.ndim, self.name)
-        out = ctx.buffer("y", x.shape)
-        return functions.layer_normalization(x, w.get("gamma"), w.get("beta"), axes, self.epsilon, out=out)
+        out, normal = ctx.buffer("y", x.shape), ctx.buffer("normal", x.shape)
+        return functions.layer_normalization(
+            x, w.get("gamma"), w.get("beta"), axes, self.epsilon, out=out, normal=normal
+        )
 
     def backward(self, ctx, w, dw, dy, cache):
         dx = ctx.buffer("dx", dy.shape) if ctx.need_dx else None

@@ -151,6 +151,7 @@ LAYERS = [
     layer_normalization((4, 5), (1,), beta=False),
     layer_normalization((2, 3, 4), (2,), gamma=False, beta=False),
     layer_normalization((2, 3, 4), (1, 2)),
+    layer_normalization((2, 515), (1,)),
     layer_normalization((3, 5, 2), (1,)),
     layer_normalization((3, 2, 4), (0, 2)),
     layer_normalization((3, 4), (0,)),

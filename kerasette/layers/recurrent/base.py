@@ -47,6 +47,11 @@ class OverTime(Nesting):
     def commit(self):
         return self._commit if self.stateful else None
 
+    @property
+    def runs_compiled(self):
+        """Whether all steps are one compiled call."""
+        return all(part.runs_compiled for part in self.held)
+
 
 class Recurrent(OverTime):
     """Base of layers that run a cell over the steps of a sequence.

@@ -5,7 +5,9 @@ from itertools import count
 from kerasette import activations, functions
 from kerasette.backend import module
 from kerasette.errors import fraction, one_of, positive_int, type_error, value_error
-from kerasette.functions.steps import Options, scan, scan_backward
+from kerasette.functions.kernels import compiled
+from kerasette.functions.scan import scan, scan_backward
+from kerasette.functions.steps import Options
 from kerasette.layers.base import Layer
 from kerasette.layers.core import checked_seed
 from kerasette.layers.nesting import InnerContext, Nesting, as_layer, refuse_activity
@@ -126,6 +128,9 @@ def run_back(cell, ctx, w, dw, dy, cache, dx=None):
     return dx, dstates
 
 
+USUAL = {"activation": None, "recurrent_activation": None, "reset_after": True}  # what the fast way has
+
+
 class BuiltinCell(Cell):
     """Base of the cells that have a function pair for whole sequences.
 
@@ -236,6 +241,13 @@ class BuiltinCell(Cell):
         return found
 
     # ------------------------------------------------------------ the contract
+
+    @property
+    def runs_compiled(self):
+        """Whether all steps of a sequence are one compiled call."""
+        usual = all(self._settings.get(name, usual) is usual for name, usual in USUAL.items())
+        fast = usual and not self.recurrent_dropout and self.dtype == "float32"
+        return fast and compiled(f"{self.pair}_steps") is not None
 
     def run(self, ctx, w, x, states, mask, options):
         """See `run`."""
