@@ -13,7 +13,7 @@ from kerasette.functions import compiled as compiled_loops
 from kerasette.functions import compiled_steps
 
 pytestmark = pytest.mark.skipif(
-    not compiled_steps.whole_loops(), reason="these loops know the BLAS of NumPy's wheels only"
+    not compiled_loops.sgemm_address(), reason="these loops know the BLAS of NumPy's wheels only"
 )
 
 GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
@@ -122,9 +122,10 @@ def test_tanh_is_true_to_float32():
 
 
 def test_without_a_known_blas_the_plain_loops_stay(monkeypatch):
-    monkeypatch.setattr(compiled_steps, "sgemm_address", lambda: 0)
+    monkeypatch.setattr(compiled_loops, "sgemm_address", lambda: 0)
     config.set_kernels("numba")
     assert kernels.compiled("lstm_steps") is None
+    assert kernels.compiled("correlate") is None
     assert kernels.compiled("add_bias") is compiled_loops.add_bias
 
 

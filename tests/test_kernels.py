@@ -78,6 +78,36 @@ def test_windows_of_images(dtype, images, window, strides, dilation, before, pos
     )
 
 
+CONVOLUTIONS = [  # images, window, filters, strides, padding, dilation
+    ((5, 9, 8, 20), (3, 3), 7, 1, "valid", 1),
+    ((5, 9, 8, 20), (3, 2), 7, (2, 1), "same", 1),
+    ((4, 12, 11, 1), (5, 3), 6, 1, "same", 1),
+    ((3, 12, 11, 3), (3, 3), 6, 1, "valid", (2, 1)),
+    ((6, 40, 24), (3,), 5, 2, "same", 1),
+    ((70, 30, 30, 16), (3, 3), 16, 1, "same", 1),  # some images at a time
+]
+
+
+@pytest.mark.parametrize(("images", "window", "filters", "strides", "padding", "dilation"), CONVOLUTIONS)
+def test_whole_convolutions(images, window, filters, strides, padding, dilation):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(images).astype("float32")
+    kernel = rng.standard_normal((*window, images[-1], filters)).astype("float32")
+
+    def both_ways():
+        y, cache = functions.conv(x, kernel, None, strides, padding, dilation)
+        dy = np.random.default_rng(1).standard_normal(y.shape).astype("float32")
+        back, turned = functions.conv_transpose(dy, kernel, None, strides, padding, dilation=dilation)
+        ways = functions.conv_backward(dy, cache)[:2], functions.conv_transpose_backward(back, turned)[:2]
+        return [y, back, *ways[0], *ways[1]]
+
+    assert kernels.compiled("correlate") is not None
+    found = both_ways()
+    config.set_kernels("numpy")
+    for one, wanted in zip(found, both_ways(), strict=True):
+        np.testing.assert_allclose(one, wanted, rtol=0, atol=np.abs(wanted).max() * 1e-5)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("images", "window", "strides", "before", "positions"), POOLS)
 def test_pooling(dtype, images, window, strides, before, positions):
@@ -216,9 +246,9 @@ def test_what_does_not_suit_goes_the_plain_way():
 
 
 def test_every_compiled_function_stands_behind_a_plain_one():
-    from kerasette.functions import compiled, compiled_steps
+    from kerasette.functions import compiled, compiled_convolution, compiled_steps
 
-    names = {*compiled.__all__, *compiled_steps.__all__}
+    names = {*compiled.__all__, *compiled_convolution.__all__, *compiled_steps.__all__}
     sources = [*(ROOT / "kerasette").rglob("*.py")]
     marked, named = set(), set()
     for path in sources:

@@ -599,22 +599,22 @@ def sgemm_address() -> int:
 
 
 @intrinsic
-def _call_sgemm(typing, address, turned, m, n, k, a, lda, b, ldb, c, ldc):
-    """Calls cblas_sgemm at `address` for rows: c = a b, or c = a^T b where `turned` is 112."""
-    long, pointer = numba.types.int64, numba.types.CPointer(numba.types.float32)
+def _call_sgemm(typing, address, turned, m, n, k, a, lda, b, ldb, keep, c, ldc):
+    """Calls cblas_sgemm at `address` for rows: c = a b + keep c, or a^T b + keep c where `turned` is 112."""
+    long, real = numba.types.int64, numba.types.float32
+    pointer = numba.types.CPointer(real)
     signature = numba.types.void(
-        long, numba.types.int32, long, long, long, pointer, long, pointer, long, pointer, long
+        long, numba.types.int32, long, long, long, pointer, long, pointer, long, real, pointer, long
     )
 
     def generate(context, builder, signature, values):
         number, long, real = ir.IntType(32), ir.IntType(64), ir.FloatType()
         array = real.as_pointer()
         types = [*[number] * 3, long, long, long, real, array, long, array, long, real, array, long]
-        where, turned, m, n, k, a, lda, b, ldb, c, ldc = values
-        rows, plain = ir.Constant(number, 101), ir.Constant(number, 111)
-        one, zero = ir.Constant(real, 1.0), ir.Constant(real, 0.0)
+        where, turned, m, n, k, a, lda, b, ldb, keep, c, ldc = values
+        rows, plain, one = ir.Constant(number, 101), ir.Constant(number, 111), ir.Constant(real, 1.0)
         function = builder.inttoptr(where, ir.FunctionType(ir.VoidType(), types).as_pointer())
-        builder.call(function, [rows, turned, plain, m, n, k, one, a, lda, b, ldb, zero, c, ldc])
+        builder.call(function, [rows, turned, plain, m, n, k, one, a, lda, b, ldb, keep, c, ldc])
         return context.get_dummy_value()
 
     return signature, generate
@@ -624,11 +624,11 @@ def _call_sgemm(typing, address, turned, m, n, k, a, lda, b, ldb, c, ldc):
 def product(sgemm, a, b, c):
     """Computes c = a b for contiguous float32 matrices."""
     k, n = b.shape
-    _call_sgemm(sgemm, 111, len(a), n, k, a.ctypes, k, b.ctypes, n, c.ctypes, n)
+    _call_sgemm(sgemm, 111, len(a), n, k, a.ctypes, k, b.ctypes, n, np.float32(0), c.ctypes, n)
 
 
 @jit
-def turned_product(sgemm, a, b, c):
-    """Computes c = a^T b for contiguous float32 matrices."""
+def turned_product(sgemm, a, b, c, keep=np.float32(0)):  # noqa: B008 (a constant)
+    """Computes c = a^T b + keep c for contiguous float32 matrices."""
     (k, m), n = a.shape, b.shape[1]
-    _call_sgemm(sgemm, 112, m, n, k, a.ctypes, m, b.ctypes, n, c.ctypes, n)
+    _call_sgemm(sgemm, 112, m, n, k, a.ctypes, m, b.ctypes, n, keep, c.ctypes, n)

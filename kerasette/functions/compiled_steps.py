@@ -21,11 +21,6 @@ HALF = np.float32(0.5)
 ONE = np.float32(1.0)
 
 
-def whole_loops() -> bool:
-    """Tells whether the matrix products in these loops are to be had here."""
-    return sgemm_address() != 0
-
-
 def _suits(*arrays) -> bool:
     return all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays)
 

@@ -1,7 +1,7 @@
 """Convolution and its transpose over any number of axes, each as one matrix product for a block of images.
 
-Three moves make both: the windows of images times the kernel (`_correlate`), its derivative by the kernel
-(`_kernel_gradient`), and its transpose (`_spread`). The gradient of either by its input is the other one.
+Three moves make both: the windows of images times the kernel (`correlate`), its derivative by the kernel
+(`kernel_gradient`), and its transpose (`spread`). The gradient of either by its input is the other one.
 """
 
 import math
@@ -11,6 +11,7 @@ from kerasette.errors import value_error
 from kerasette.functions import patches
 from kerasette.functions.common import put
 from kerasette.functions.core import add_bias, sum_rows
+from kerasette.functions.kernels import swappable
 from kerasette.shapes import transposed_lengths, windows
 
 BLOCK = 2**19  # numbers in the windows of one block of images, on the host
@@ -55,7 +56,7 @@ def conv(
         places = places._replace(positions=positions)
     groups = _groups(x.shape[-1], kernel)
     y = room_for(out, scratch, "y", (len(x), *places.positions, kernel.shape[-1]), x.dtype)
-    cols = _correlate(x, kernel, y, places, groups, scratch)
+    cols = correlate(x, kernel, y, places, groups, scratch)
     if bias is not None:
         add_bias(y, bias)
     return deliver(y, out), (x, cols, kernel, places, groups, bias is not None, scratch)
@@ -76,12 +77,12 @@ def conv_backward(dy, cache, *, need_dx=True, dx=None, dkernel=None, dbias=None)
     x, cols, kernel, places, groups, has_bias, scratch = cache
     dy = packed(dy, scratch, "dy")
     room = room_for(dkernel, scratch, "dkernel", kernel.shape, dy.dtype)
-    _kernel_gradient(x, dy, room, cols, places, groups, scratch)
+    kernel_gradient(x, dy, room, cols, places, groups, scratch)
     dbias = sum_rows(dy, dbias) if has_bias else None
     if not need_dx:
         return None, deliver(room, dkernel), dbias
     image = room_for(dx, scratch, "dx", x.shape, dy.dtype)
-    _spread(dy, kernel, image, places, groups, scratch)
+    spread(dy, kernel, image, places, groups, scratch)
     return deliver(image, dx), deliver(room, dkernel), dbias
 
 
@@ -121,7 +122,7 @@ def conv_transpose(
     places = windows(lengths, kernel.shape[:-2], strides, padding, dilation, "conv_transpose")
     x = packed(x, scratch, "x")
     y = room_for(out, scratch, "y", (len(x), *lengths, kernel.shape[-2]), x.dtype)
-    _spread(x, kernel, y, places, 1, scratch)
+    spread(x, kernel, y, places, 1, scratch)
     if bias is not None:
         add_bias(y, bias)
     return deliver(y, out), (x, kernel, places, bias is not None, scratch)
@@ -134,10 +135,10 @@ def conv_transpose_backward(dy, cache, *, need_dx=True, dx=None, dkernel=None, d
     cols = None
     if need_dx:
         image = room_for(dx, scratch, "dx", x.shape, dy.dtype)
-        cols = _correlate(dy, kernel, image, places, 1, scratch)
+        cols = correlate(dy, kernel, image, places, 1, scratch)
         dx = deliver(image, dx)
     room = room_for(dkernel, scratch, "dkernel", kernel.shape, dy.dtype)
-    _kernel_gradient(dy, x, room, cols, places, 1, scratch)
+    kernel_gradient(dy, x, room, cols, places, 1, scratch)
     dbias = sum_rows(dy, dbias) if has_bias else None
     return dx if need_dx else None, deliver(room, dkernel), dbias
 
@@ -145,11 +146,12 @@ def conv_transpose_backward(dy, cache, *, need_dx=True, dx=None, dkernel=None, d
 # ---------------------------------------------------------------- the three moves
 
 
-def _correlate(x, kernel, y, places, groups, scratch):
+@swappable
+def correlate(x, kernel, y, places, groups, scratch):
     """Writes the windows of `x` times `kernel` on `y` (contiguous).
 
     Returns:
-        The windows as `_kernel_gradient` takes them, where all of them are at hand, else None.
+        The windows as `kernel_gradient` takes them, where all of them are at hand, else None.
     """
     xp, weights = xp_of(x), _matrices(kernel, 1, groups)
     cols = None
@@ -160,10 +162,11 @@ def _correlate(x, kernel, y, places, groups, scratch):
     return cols if len(blocks) == 1 else None
 
 
-def _kernel_gradient(x, dy, dkernel, cols, places, groups, scratch):
+@swappable
+def kernel_gradient(x, dy, dkernel, cols, places, groups, scratch):
     """Writes the transposed windows of `x` times `dy` on `dkernel`; all contiguous but `x`.
 
-    `cols` are the windows if `_correlate` returned them.
+    `cols` are the windows if `correlate` returned them.
     """
     xp = xp_of(dy)
     total = _matrices(dkernel, 1, groups)  # (G, 1, K C/G, F/G)
@@ -182,7 +185,8 @@ def _kernel_gradient(x, dy, dkernel, cols, places, groups, scratch):
             total += products.sum(1, None, None, True)
 
 
-def _spread(dy, kernel, dx, places, groups, scratch):
+@swappable
+def spread(dy, kernel, dx, places, groups, scratch):
     """Writes on `dx` what each window of it gets from `dy` (contiguous): dy times the transposed kernel.
 
     Where there are as many windows as pixels, that is a convolution with the kernel turned around: windows
@@ -194,7 +198,7 @@ def _spread(dy, kernel, dx, places, groups, scratch):
         return
     if groups == 1 and places.keep(dx.shape[1:-1]):
         turned = xp.flip(kernel, tuple(range(len(places.window)))).swapaxes(-2, -1)
-        _correlate(dy, xp.ascontiguousarray(turned), dx, places.turned(), 1, scratch)
+        correlate(dy, xp.ascontiguousarray(turned), dx, places.turned(), 1, scratch)
         return
     for part in _blocks(dx, places):
         images = dx[part]

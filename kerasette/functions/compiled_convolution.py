@@ -1,0 +1,117 @@
+"""Convolutions compiled as a whole: the functions of the same names in `convolution` say what they do.
+
+A few images at a time become rows of windows, small enough to stay in the cache until the matrix product has
+read them, and no lock of Python is held from the first to the last. They take float32, one group of channels,
+and one or two axes.
+"""
+
+import numpy as np
+
+from kerasette.functions.compiled import (
+    _col2im,
+    _im2col,
+    _im2col_of_one,
+    _lines,
+    _suits,
+    _two,
+    jit,
+    product,
+    sgemm_address,
+    turned_product,
+)
+
+__all__ = ["correlate", "kernel_gradient", "spread"]
+
+SMALL_PRODUCT = 10**6  # multiplications up to which BLAS needs no copies of its own
+ROOM = 1 << 17  # numbers in the windows of the images taken at a time
+
+
+def correlate(x, kernel, y, places, groups, scratch):
+    if not _fits(places, groups, x, kernel, y):
+        return NotImplemented
+    windows = _windows(x, places, y.shape[-1], scratch)
+    _correlate(sgemm_address(), _lines(x), _matrix(kernel), _matrix(y), *windows, *_geometry(x, places))
+    return None
+
+
+def kernel_gradient(x, dy, dkernel, cols, places, groups, scratch):
+    if not _fits(places, groups, x, dy, dkernel):
+        return NotImplemented
+    ends, windows = (_matrix(dy), _matrix(dkernel)), _windows(x, places, dy.shape[-1], scratch)
+    _kernel_gradient(sgemm_address(), _lines(x), *ends, *windows, *_geometry(x, places))
+    return None
+
+
+def spread(dy, kernel, dx, places, groups, scratch):
+    if not _fits(places, groups, dy, kernel, dx):
+        return NotImplemented
+    weights = np.ascontiguousarray(_matrix(kernel).T)
+    windows = _windows(dx, places, dy.shape[-1], scratch)
+    _spread(sgemm_address(), _matrix(dy), weights, _lines(dx), *windows, *_geometry(dx, places))
+    return None
+
+
+def _fits(places, groups, *arrays):
+    known = groups == 1 and len(places.window) <= 2 and not places.is_pixel
+    return known and arrays[0].dtype == np.float32 and _suits(*arrays)
+
+
+def _matrix(array):
+    """Returns (..., n) as (rows, n); a kernel (*K, C, F) as (K C, F)."""
+    return array.reshape(-1, array.shape[-1])
+
+
+def _windows(images, places, filters, scratch):
+    """Returns room for the windows of some images, as (N, H, W, kh, kw C) and as matrix.
+
+    Images whose product is small are taken one by one, as in `convolution`.
+    """
+    window, positions = (1, *places.window)[-2:], (1, *places.positions)[-2:]
+    depth, count = window[0] * window[1] * images.shape[-1], positions[0] * positions[1]
+    room = 1 if depth * count * filters <= SMALL_PRODUCT else ROOM // max(1, depth * count)
+    number = max(1, min(len(images), room))
+    cols = scratch("windows", (number, *positions, window[0], window[1] * images.shape[-1]), images.dtype)
+    return cols, cols.reshape(number * count, depth)
+
+
+def _geometry(images, places):
+    return (images.shape[-1], *_two(places.window, places.strides, places.dilation, places.before))
+
+
+@jit
+def _fill(lines, cols, channels, window, strides, dilation, before):
+    if channels == 1:
+        _im2col_of_one(lines, cols, channels, window, strides, dilation, before)
+    else:
+        _im2col(lines, cols, channels, window, strides, dilation, before)
+
+
+@jit
+def _correlate(sgemm, lines, kernel, y, cols, matrix, channels, window, strides, dilation, before):
+    count = cols.shape[1] * cols.shape[2]
+    for start in range(0, len(lines), len(cols)):
+        stop = min(start + len(cols), len(lines))
+        _fill(lines[start:stop], cols[: stop - start], channels, window, strides, dilation, before)
+        rows = matrix[: (stop - start) * count]
+        product(sgemm, rows, kernel, y[start * count : stop * count])
+
+
+@jit
+def _kernel_gradient(sgemm, lines, dy, dkernel, cols, matrix, channels, window, strides, dilation, before):
+    count = cols.shape[1] * cols.shape[2]
+    dkernel[:] = 0
+    for start in range(0, len(lines), len(cols)):
+        stop = min(start + len(cols), len(lines))
+        _fill(lines[start:stop], cols[: stop - start], channels, window, strides, dilation, before)
+        rows = matrix[: (stop - start) * count]
+        turned_product(sgemm, rows, dy[start * count : stop * count], dkernel, np.float32(1))
+
+
+@jit
+def _spread(sgemm, dy, weights, lines, cols, matrix, channels, window, strides, dilation, before):
+    count = cols.shape[1] * cols.shape[2]
+    for start in range(0, len(lines), len(cols)):
+        stop = min(start + len(cols), len(lines))
+        product(sgemm, dy[start * count : stop * count], weights, matrix[: (stop - start) * count])
+        lines[start:stop] = 0
+        _col2im(cols[: stop - start], lines[start:stop], channels, window, strides, dilation, before)
