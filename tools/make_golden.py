@@ -181,7 +181,11 @@ def _model_files(keras, make, folder):
 
 
 def _keras():
-    """Returns Keras, and what this version of it is called."""
+    """Returns Keras, and what its version is called; TF_USE_LEGACY_KERAS asks for tf_keras."""
+    if os.environ.get("TF_USE_LEGACY_KERAS"):
+        import tf_keras
+
+        return tf_keras, f"tf_keras-{tf_keras.__version__}"
     try:
         import keras
 
