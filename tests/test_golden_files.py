@@ -95,7 +95,7 @@ def is_in(table, version, name):
 def test_whole_models(golden, version, name):
     path, data = golden(version, name)
     if is_in(LOST, version, name):
-        with pytest.raises(LoadError, match=r"forgot later calls of inner, shared\."):
+        with pytest.raises(LoadError, match=r"forgot later calls of inner, shared:"):
             kerasette.models.load_model(path, strict=True)
         return
     with warnings.catch_warnings():

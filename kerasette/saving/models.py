@@ -14,10 +14,10 @@ from kerasette.saving import (
     legacy_config,
     legacy_h5,
     legacy_layout,
-    lost_calls,
     optimizer_state,
     rebuilding,
     samples,
+    versions,
     weights,
     zips,
 )
@@ -180,19 +180,17 @@ def _compile(path, model, config, items, strict):
 
 
 def _check_version(path, version, entry, strict):
-    """Warns of a file whose Keras is newer than the one that this package knows, or forgot calls."""
+    """Warns of what the Keras of a file did otherwise, and of one newer than what is known here."""
     numbers = re.match(r"(\d+)\.(\d+)", version)
     newest = tuple(map(int, archive.LAYOUT.split(".")[:2]))
-    lost = lost_calls.lost(entry) if version.startswith(lost_calls.VERSION) else ()
-    if lost:
-        text = f"'{path}' is of Keras {version[:20]}, which forgot later calls of {', '.join(lost[:8])}."
-        _warn(text, "Its graph may be another one than was saved.", strict)
+    for text in versions.otherwise(version, entry):
+        _warn(f"'{path}' is of Keras {version[:20]}, {text}.", strict)
     if numbers is not None and tuple(map(int, numbers.groups())) > newest:
         text = f"'{path}' was written by Keras {version[:20]}; known is the layout up to {archive.LAYOUT}."
-        _warn(text, "It is loaded where nothing in it is new.", strict)
+        _warn(f"{text} It is loaded where nothing in it is new.", strict)
 
 
-def _warn(text, more, strict):
+def _warn(text, strict):
     if strict:
-        raise load_error(text, more)
-    warnings.warn(shorten(f"{text} {more}"), stacklevel=5)
+        raise load_error(text)
+    warnings.warn(shorten(text), stacklevel=5)

@@ -106,7 +106,7 @@ def _load(model, path, stored, layers, skip_mismatch, by_name):
     new = [(one, fitted(path, one, array)) for (one, _), array in zip(pairs, arrays, strict=True)]
     if problems:
         text = table(path, model, problems)
-        warnings.warn(f"{text} Those layers were left as they are.", stacklevel=5)
+        warnings.warn(f"{text}\nThose layers were left as they are.", stacklevel=4)
     warn_of_nan(path, [pair for pair, good in zip(new, finite, strict=True) if not good], stacklevel=5)
     each(lambda pair: pair[0].assign(pair[1]), new, sum(array.nbytes for array in arrays))
 
