@@ -13,7 +13,7 @@ help:
 	@echo "make test      all tests"
 	@echo "make lint      ruff: rules and format"
 	@echo "make examples  each example in a short form"
-	@echo "make bench     timings against Keras, PyTorch, JAX and scikit-learn"
+	@echo "make bench     timings against Keras, PyTorch, JAX and scikit-learn; large files against Keras"
 	@echo "make bugs      plants numerical bugs one at a time; the tests must catch each"
 	@echo "make long      thousands of kills and all random runs that are resumed: some minutes"
 	@echo "make mutations 20,000 good files damaged at random: some minutes"
@@ -52,6 +52,7 @@ examples: $(VENV)/.base
 
 bench: $(VENV)/.bench
 	$(PY) -m benchmarks.run
+	$(PY) -m benchmarks.files
 
 bugs: $(VENV)/.test
 	$(PY) tools/plant_bugs.py

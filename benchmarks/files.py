@@ -3,7 +3,8 @@
 Each library saves and loads the same 100 MB of weights in a process of its own, in turn with the other.
 Times are the best of the rounds, with everything that kerasette does besides: checksums, reading back,
 fsync. Memory is what a process that saves (or loads) once needs above what it had before, the model
-itself included; Linux only.
+itself included; both have h5py in memory then, which Keras imports at once and kerasette with the first
+file. Linux only.
 """
 
 import argparse
@@ -35,6 +36,9 @@ def measure(library: str, work: str, folder: str, rounds: int) -> dict:
     os.environ.setdefault("KERAS_BACKEND", "torch")
     if library == OWN:
         import kerasette as k
+        from kerasette.saving import hdf5
+
+        hdf5.library()
     else:
         import keras as k
     ending = WORKS[work]

@@ -123,7 +123,8 @@ def test_an_attack(good, arena, bell, place, attack, entry):
         ("memory", lambda found, rung: found["error"] == "MemoryError"),
         ("change", lambda found, rung: found["changed"]),
         ("crash", lambda found, rung: found["died"] == signal.SIGABRT),
-        ("time 0", lambda found, rung: found["seconds"] > SECONDS),
+        ("time 2.5", lambda found, rung: found["seconds"] > SECONDS),
+        ("time inf", lambda found, rung: found["died"] == signal.SIGXCPU),
     ],
 )
 def test_the_arena_sees_what_no_file_may_do(good, arena, bell, place, what, seen):

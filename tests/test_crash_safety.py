@@ -2,10 +2,12 @@
 
 import builtins
 import errno
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -140,6 +142,38 @@ def test_a_fault_at_every_operation(saved, monkeypatch, how):
         is_kept(saved)
 
 
+def test_large_files_are_synced_and_read_back_while_they_are_written(tmp_path, monkeypatch):
+    """Every fault in a file of many parts, also those that only the threads beside the writer meet."""
+    monkeypatch.setattr(atomic, "BLOCK", 1000)
+    monkeypatch.setattr(atomic, "PART", 4000)
+    path, old, new = tmp_path / "file", b"old" * 9000, [b"head", np.arange(20_000, dtype="u1"), b"end"]
+    path.write_bytes(old)
+    synced = []
+    with monkeypatch.context() as patch:
+        log = shim(patch, atomic, at=None)
+        patch.setattr(os, "fdatasync", synced.append, raising=False)
+        atomic.write_whole(path, new)
+    assert path.read_bytes() == b"".join(bytes(piece) for piece in new) and len(synced) >= 3
+    path.write_bytes(old)
+    for at, how in itertools.product(range(1, len(log) + 1), ("full", "torn", "half")):
+        if log[at - 1] != "write" and how != "full":
+            continue
+        with monkeypatch.context() as patch:
+            shim(patch, atomic, at, how)
+            with pytest.raises(SaveError, match="wasn't saved"):
+                atomic.write_whole(path, new)
+        assert os.listdir(tmp_path) == ["file"] and path.read_bytes() == old
+
+    def refuse(_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:  # the system tells of a fault once: to the sync that met it
+        patch.setattr(os, "fdatasync", refuse, raising=False)
+        with pytest.raises(SaveError, match=os.strerror(errno.EIO)):
+            atomic.write_whole(path, new)
+    assert os.listdir(tmp_path) == ["file"] and path.read_bytes() == old
+
+
 @pytest.mark.parametrize("function", ["open", "fsync", "replace"])
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.EDQUOT])
 def test_a_system_that_refuses(saved, monkeypatch, function, code):
@@ -235,17 +269,16 @@ def test_a_limit_on_the_size_of_files(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="changes the user")
-def test_a_directory_that_can_t_be_written(tmp_path):
-    for parent in (tmp_path, *tmp_path.parents[:3]):  # the other user has to get here
-        if parent.stat().st_mode & 0o055 != 0o055:
-            parent.chmod(0o755)
-    for kind in SAVERS:
-        folder = tmp_path / kind
-        folder.mkdir()
-        save(kind, folder, 1)
-        old = (folder / NAMES[kind]).read_bytes()
-        assert os.strerror(errno.EACCES) in limited(kind, folder, "user")
-        is_kept((kind, folder, old))
+def test_a_directory_that_can_t_be_written():
+    with tempfile.TemporaryDirectory() as scratch:  # pytest's own folders are closed to the other user
+        os.chmod(scratch, 0o755)
+        for kind in SAVERS:
+            folder = Path(scratch, kind)
+            folder.mkdir(mode=0o755)
+            save(kind, folder, 1)
+            old = (folder / NAMES[kind]).read_bytes()
+            assert os.strerror(errno.EACCES) in limited(kind, folder, "user")
+            is_kept((kind, folder, old))
 
 
 # ---------------------------------------------------------------- fit

@@ -1,6 +1,7 @@
 """What holds for every example: short, the same two options, and nothing beyond the extras imported."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,10 +25,13 @@ WANTED = {
     "gan_mnist",
     "feature_maps",
     "augmentation",
+    "resume",
+    "keras_exchange",
     "demo",
 }
 # The package, its dependencies and the extras "plot" and "data".
 ALLOWED = {"kerasette", "numpy", "h5py", "tqdm", "matplotlib", "graphviz", "pandas", "sklearn"}
+OPTIONAL = {"keras_exchange": {"keras"}}  # what an example does without, with a word about it
 LONGEST = 120  # lines
 
 every_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -62,7 +66,8 @@ def test_is_short_and_says_what_it_is(path):
 @every_example
 def test_imports_nothing_beyond_the_extras(path):
     own = {other.stem for other in EXAMPLES}
-    assert not imported(path) - ALLOWED - own - set(sys.stdlib_module_names)
+    optional = OPTIONAL.get(path.stem, set())
+    assert not imported(path) - ALLOWED - own - optional - set(sys.stdlib_module_names)
 
 
 @every_example
@@ -100,18 +105,35 @@ def test_runs_both_ways_and_draws(command, tmp_path):
     assert (tmp_path / "new" / "xor.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_exchange_does_without_keras(tmp_path):
+    (tmp_path / "keras.py").write_text("raise ImportError('no Keras here')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.keras_exchange", "--quick", "--out", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Skipped: this example needs Keras 3") and not done.stderr
+
+
 def test_smoke_fails_where_an_example_fails(tmp_path, monkeypatch, capsys):
     """An example that raises, and one that draws nothing, each count as failed."""
     smoke = pytest.importorskip("examples.smoke")
     (tmp_path / "raises.py").write_text("raise SystemExit('broken')\n")
     (tmp_path / "silent.py").write_text("print('no figure')\n")
+    (tmp_path / "skips.py").write_text("print('Skipped: it needs a printer')\n")
     monkeypatch.setattr(smoke, "HERE", tmp_path)
-    monkeypatch.setattr(smoke, "EXAMPLES", ["raises", "silent"])
+    monkeypatch.setattr(smoke, "EXAMPLES", ["raises", "silent", "skips"])
     assert smoke.main([]) == 2
     printed = capsys.readouterr().out
     assert "FAILED  raises" in printed
     assert "broken" in printed
     assert "wrote no figure" in printed
+    assert "ok  skips" in printed and "1 of 3 examples ran" in printed
 
 
 def test_figures_are_not_tracked():

@@ -29,6 +29,7 @@ NEEDS = {  # model -> layers without which it can't be opened
 # (model, begin of the version) -> why training on can't give the same there
 DIFFERENT = {
     ("mlp", "keras-3.0"): "Keras 3.0 on JAX counts penalties of weights twice",
+    ("mlp", "keras-3.1"): "and so does 3.1",
     ("operators", "tf_keras"): "Keras 2's Nadam multiplies its product once for each variable",
 }
 
@@ -62,6 +63,8 @@ def golden(tmp_path):
     return unpack
 
 
+# (model, begin of the version) -> why the file doesn't hold the model that was saved, for Keras neither
+LOST = {("functional", "keras-3.2."): "Keras 3.2 writes each call of a shared layer as the first one"}
 KEYS = ("x", "y", "before", "after")
 
 
@@ -84,14 +87,22 @@ def test_there_are_files_of_many_versions():
     assert all(path.stat().st_size <= 100_000 for path in FOLDER.iterdir())
 
 
+def is_in(table, version, name):
+    return any(name.startswith(f"{one}.") and version.startswith(begin) for one, begin in table)
+
+
 @pytest.mark.parametrize(("version", "name"), MODELS, ids=lambda value: value)
 def test_whole_models(golden, version, name):
     path, data = golden(version, name)
+    if is_in(LOST, version, name):
+        with pytest.raises(LoadError, match=r"forgot later calls of inner, shared:"):
+            kerasette.models.load_model(path, strict=True)
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = kerasette.models.load_model(path)
     assert_close(predictions(model, data["x"]), data["before"], rtol=1e-5, atol=1e-5)
-    if any(name.startswith(f"{one}.") and version.startswith(begin) for one, begin in DIFFERENT):
+    if is_in(DIFFERENT, version, name):
         return
     model.fit(alone(data["x"]), alone(data["y"]), batch_size=8, epochs=2, shuffle=False, verbose=0)
     assert_close(predictions(model, data["x"]), data["after"], rtol=1e-3, atol=5e-5)
@@ -100,6 +111,8 @@ def test_whole_models(golden, version, name):
 @pytest.mark.parametrize(("version", "name"), WEIGHTS, ids=lambda value: value)
 def test_weights_alone(golden, version, name):
     path, data = golden(version, name)
+    if is_in(LOST, version, name):
+        pytest.skip(LOST["functional", "keras-3.2."])
     model = kerasette.models.load_model(path.parent / f"{name.split('.')[0]}.keras", compile=False)
     before = model.get_weights()
     model.set_weights([np.zeros_like(weight) for weight in before])

@@ -139,11 +139,69 @@ def test_keys_that_keras_2_had():
     assert model.output.shape == (None, 3, 3, 2) and model.layers[1].axis == 3
 
 
+def states_of_keras_2():
+    """An encoder and a decoder as Keras 2 wrote them: its states are further inputs of the call."""
+
+    def entry(cls, name, config, *places):
+        config = {"name": name, "dtype": "float32", **config}
+        nodes = [[[*place, {}] for place in places]] if places else []
+        return {"class_name": cls, "name": name, "config": config, "inbound_nodes": nodes}
+
+    units = {"units": 3, "time_major": False, "implementation": 2, "activation": "tanh"}
+    entries = [
+        entry("InputLayer", "a", {"batch_input_shape": [None, 5, 2], "ragged": False, "sparse": False}),
+        entry("InputLayer", "b", {"batch_input_shape": [None, 4, 2], "ragged": False, "sparse": False}),
+        entry("SpatialDropout1D", "drop", {"rate": 0.5, "noise_shape": None, "seed": None}, ["a", 0, 0]),
+        entry("LSTM", "encoder", {**units, "return_state": True}, ["drop", 0, 0]),
+        entry("LSTM", "decoder", units, ["b", 0, 0], ["encoder", 0, 1], ["encoder", 0, 2]),
+    ]
+    ends = {"input_layers": [["a", 0, 0], ["b", 0, 0]], "output_layers": [["decoder", 0, 0]]}
+    return {"class_name": "Functional", "config": {"name": "old", "layers": entries, **ends}}
+
+
+def test_states_of_recurrent_layers_of_keras_2(tmp_path):
+    weights = arrays((2, 12), (3, 12), (12,), (2, 12), (3, 12), (12,))
+    held = {"a": [], "b": [], "drop": [], "encoder": weights[:3], "decoder": weights[3:]}
+    write(tmp_path / "m.h5", states_of_keras_2(), held)
+    model = load_model(tmp_path / "m.h5")
+    x, z = np.random.default_rng(1).normal(size=(2, 3, 4, 2)).astype("float32")
+    x = np.concatenate([x, z[:, :1]], axis=1)
+    a, b = Input((5, 2)), Input((4, 2))
+    _, *states = layers.LSTM(3, return_state=True)(a)
+    wanted = Model([a, b], layers.LSTM(3)(b, initial_state=states))
+    wanted.set_weights(weights)
+    assert np.array_equal(model.predict([x, z], verbose=0), wanted.predict([x, z], verbose=0))
+
+
+def test_hard_sigmoid_was_another_function(tmp_path):
+    entry = states_of_keras_2()
+    entry["config"]["layers"][-1]["config"]["recurrent_activation"] = "hard_sigmoid"
+    weights = arrays((2, 12), (3, 12), (12,), (2, 12), (3, 12), (12,))
+    write(tmp_path / "m.h5", entry, {"encoder": weights[:3], "decoder": weights[3:]})
+    with pytest.warns(UserWarning, match=r"Keras 2\.4\.0, whose hard_sigmoid was 0\.2 x") as caught:
+        load_model(tmp_path / "m.h5")
+    assert caught[0].filename == __file__
+    with pytest.raises(LoadError, match="hard_sigmoid"):
+        load_model(tmp_path / "m.h5", strict=True)
+
+
+def test_where_random_numbers_of_keras_2_came_from():
+    flip = {"name": "f", "mode": "horizontal", "rng_type": "stateful", "auto_vectorize": True, "seed": 1}
+    source = {"name": "i", "batch_input_shape": [None, 5, 5, 2]}
+    chain = [{"class_name": "InputLayer", "config": source}, {"class_name": "RandomFlip", "config": flip}]
+    text = json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": chain}})
+    assert model_from_json(text).layers[0].mode == "horizontal"
+
+
 def test_words_of_keras_3_stay():
     model = Sequential([Input((4,)), layers.Dense(3, kernel_regularizer="l2"), layers.Dense(2)])
     entry = json.loads(model.to_json())
-    for word in ("optional", "sparse", "ragged"):  # False: what an input of ours always is, so it goes
-        assert entry["config"]["layers"][0]["config"].pop(word) is False
+    source = entry["config"]["layers"][0]["config"]
+    words = ("optional", "sparse", "ragged")  # which Keras writes of every input
+    for word in words:
+        with pytest.raises(LoadError, match=f"no argument '{word}'"):  # nothing that ours could be
+            model_from_json(json.dumps(entry).replace(f'"{word}": false', f'"{word}": true'))
+    assert [source.pop(word) for word in words] == [False] * 3  # what ours always is, so nothing is lost
     assert legacy_config.modern(json.loads(model.to_json())) == entry
 
 
@@ -187,8 +245,11 @@ def test_weights_that_don_t_fit(tmp_path):
         chain(3, 2, 2).load_weights(path, by_name=False)
     assert [w.tobytes() for w in model.get_weights()] == before
     model = chain(3, 2)
-    with pytest.warns(UserWarning, match=r"doesn't fit sequential(.|\n)*layer 'd1': 1 weights / 2"):
+    with pytest.warns(UserWarning, match=r"doesn't fit sequential") as caught:
         model.load_weights(path, skip_mismatch=True)
+    _, *lines = str(caught[0].message).splitlines()
+    assert lines == ["  layer 'd1': 1 weights / 2", "Those layers were left as they are."]
+    assert caught[0].filename == __file__
     write(path, None, {"d0": arrays((4, 3), (3,)), "gone": []}, root="")
     with h5py.File(path, "r+") as file:
         del file["gone"]
@@ -217,8 +278,10 @@ def test_frozen_layers_change_the_order(tmp_path):
 
 
 def test_lists_of_names_that_are_too_long_for_one_attribute(tmp_path):
-    made = [layers.ReLU(name=f"{'long' * 40}_{k}") for k in range(500)]
-    model = Sequential([Input((4,)), layers.Dense(3), *made, layers.Dense(2)])
+    y = x = Input((4,))
+    for layer in (layers.Dense(3), *(layers.ReLU(name=f"{'long' * 200}_{k}") for k in range(100))):
+        y = layer(y)
+    model = Model(x, layers.Dense(2)(y))  # Keras builds a Sequential anew for each of its layers
     model.save(tmp_path / "m.h5")
     with h5py.File(tmp_path / "m.h5") as file:
         assert (

@@ -6,6 +6,9 @@ Each version becomes one archive, VERSION.tar.xz. Runs itself (`--worker`) with 
 environment that has some Keras, so nothing here imports kerasette. With `--path` a directory of its own
 holds Keras (`pip install --target`), so that many versions share one environment. For
 Keras 3 the backend is KERAS_BACKEND, by default jax.
+
+What can't be had with Python 3.11: Keras before 2.12, whose TensorFlow needs an older Python. Keras 3.0 can't
+train `activations`: its centered RMSprop fails on JAX. NumPy 1.26 with JAX 0.4.30 serves Keras 3.0 to 3.14.
 """
 
 import argparse
@@ -181,7 +184,11 @@ def _model_files(keras, make, folder):
 
 
 def _keras():
-    """Returns Keras, and what this version of it is called."""
+    """Returns Keras, and what its version is called; TF_USE_LEGACY_KERAS asks for tf_keras."""
+    if os.environ.get("TF_USE_LEGACY_KERAS"):
+        import tf_keras
+
+        return tf_keras, f"tf_keras-{tf_keras.__version__}"
     try:
         import keras
 

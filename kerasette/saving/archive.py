@@ -12,12 +12,11 @@ import datetime
 import errno
 import json
 import struct
-import zlib
 
 from kerasette.errors import LoadError, value_error
 from kerasette.saving import hdf5, zips
 from kerasette.saving.atomic import save_error, write_whole
-from kerasette.saving.stored import each, joined_sum
+from kerasette.saving.stored import checksums, joined_sum
 
 LAYOUT = "3.15.1"  # the Keras whose layout this is
 _DAY = (1 << 5) | 1  # 1980-01-01: the same model makes the same members whenever it is saved
@@ -67,7 +66,7 @@ def pieces(members: list) -> list:
     for name, parts in members:
         sizes = [memoryview(part).nbytes for part in parts]
         size = sum(sizes)
-        total = joined_sum(each(zlib.crc32, parts, size), sizes)
+        total = joined_sum(checksums(parts), sizes)
         header, entry = _headers(name.encode(), size, total, offset)
         found += [header, *parts]
         directory.append(entry)

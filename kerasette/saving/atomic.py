@@ -7,12 +7,12 @@ import re
 import shutil
 import stat
 import threading
-
-import numpy as np
+from concurrent.futures import ThreadPoolExecutor
 
 from kerasette.errors import KerasetteError, MissingFile, SaveError, shorten, value_error
 
-BLOCK = 1 << 20  # bytes a write
+BLOCK = 1 << 18  # bytes a write
+PART = 1 << 23  # bytes that are synced and read back together, while the next are written
 SPARE = 1 << 16  # bytes that must stay free on the disk
 
 _lock = threading.Lock()
@@ -78,8 +78,7 @@ def write_whole(path: str, data, verify=None) -> None:
     temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
     with _alone(temporary):
         try:
-            _write(temporary, path, pieces)
-            _compare(temporary, path, pieces)
+            _write(temporary, path, pieces, size)
             if verify is not None:
                 verify(temporary)
             os.replace(temporary, path)
@@ -128,17 +127,63 @@ def _alone(temporary):
             _busy.discard(temporary)
 
 
-def _write(temporary, path, pieces):
-    """Writes and syncs the temporary file; it gets the permissions of the file that it will replace."""
+class _Aside:
+    """A thread that does what it is given, in order; what failed in it is raised at the end."""
+
+    def __init__(self):
+        self._pool, self._jobs = ThreadPoolExecutor(1), []
+
+    def do(self, function, *arguments):
+        self._jobs.append(self._pool.submit(function, *arguments))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self._pool.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            for job in self._jobs:
+                job.result()
+
+
+def _write(temporary, path, pieces, size):
+    """Writes, reads back and syncs the temporary file; it gets the permissions of the one that it replaces.
+
+    A large file is on its way to the disk and read back while the rest of it is written.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with open(os.open(temporary, flags, 0o666), "wb", buffering=0) as file:
+    with (
+        open(os.open(temporary, flags, 0o666), "wb", buffering=0) as file,
+        open(temporary, "rb", buffering=0) as back,
+        _Aside() as syncs,
+        _Aside() as reads,
+    ):
         with contextlib.suppress(OSError):  # no old file, or a file system without permissions
             os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-        for block in _blocks(pieces):
-            done = 0
-            while done < len(block):
-                done += file.write(block[done:])
+        if size > PART:
+            reads.do(_forget, path)
+        for number, part in enumerate(_parts(pieces)):
+            if number and hasattr(os, "fdatasync"):
+                syncs.do(os.fdatasync, file.fileno())
+            for block in part:
+                done = 0
+                while done < len(block):
+                    done += file.write(block[done:])
+            reads.do(_compare, back, part, path)
         os.fsync(file.fileno())
+        if os.path.getsize(temporary) != size:
+            raise _torn(path)
+
+
+def _parts(pieces):
+    """Yields the blocks of all pieces in lists of about PART bytes."""
+    part = []
+    for block in _blocks(pieces):
+        part.append(block)
+        if len(part) * BLOCK >= PART:
+            yield part
+            part = []
+    yield part
 
 
 def _blocks(pieces):
@@ -149,33 +194,32 @@ def _blocks(pieces):
             small += piece
             continue
         if small:
-            yield small
+            yield memoryview(small)
             small = bytearray()
         for begin in range(0, len(piece), BLOCK):
             yield piece[begin : begin + BLOCK]
     if small:
-        yield small
+        yield memoryview(small)
 
 
-def _compare(temporary, path, pieces):
-    """Raises SaveError unless the temporary file holds the bytes of all pieces and no others."""
-    with open(temporary, "rb", buffering=0) as file:
-        for block in _blocks(pieces):
-            if not _equal(file.read(len(block)), block):
-                break
-        else:
-            if not file.read(1):
-                return
-    raise save_error(errno.EIO, f"'{path}' wasn't saved: what was read back isn't what was written.")
+def _compare(back, part, path):
+    """Raises SaveError unless these blocks come next in the file that is read back."""
+    buffer = bytearray(max(map(len, part), default=0))
+    for block in part:
+        count = back.readinto(memoryview(buffer)[: len(block)])
+        if count != len(block) or not buffer.startswith(block):
+            raise _torn(path)
 
 
-def _equal(one, other):
-    """Compares two blocks of bytes, eight at a time."""
-    if len(one) != len(other):
-        return False
-    even = len(one) // 8 * 8
-    words = [np.frombuffer(block, "u8", even // 8) for block in (one, other)]
-    return np.array_equal(*words) and bytes(one[even:]) == bytes(other[even:])
+def _torn(path):
+    return save_error(errno.EIO, f"'{path}' wasn't saved: what was read back isn't what was written.")
+
+
+def _forget(path):
+    """Drops the old file from the memory of the system now, not when its name goes and all wait for it."""
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _sync_directory(directory):

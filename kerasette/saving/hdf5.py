@@ -13,7 +13,7 @@ from kerasette.errors import LoadError
 from kerasette.saving import attributes, inspection
 from kerasette.saving.atomic import save_error, write_whole
 from kerasette.saving.faults import faults, load_error
-from kerasette.saving.stored import CHECKSUM, Source, checksum, each, raw
+from kerasette.saving.stored import CHECKSUM, Source, checksums, raw
 
 PAGE = 1 << 12  # bytes
 
@@ -109,7 +109,7 @@ def pieces(arrays: dict[str, np.ndarray], texts: dict[str, dict] | None = None) 
             for name, value in values.items():
                 _write_texts(group, name, value)
         arrays = {path: np.asarray(array, order="C") for path, array in arrays.items()}
-        sums = each(checksum, list(arrays.values()), sum(array.nbytes for array in arrays.values()))
+        sums = checksums([raw(array) for array in arrays.values()])
         for (path, array), total in zip(arrays.items(), sums, strict=True):
             offset = _reserve(h5py, file, path, array, total)
             if array.size:

@@ -25,9 +25,15 @@ _DROPPED = {
         "renorm_momentum": None,
     },
     "DepthwiseConv2D": {"groups": None, "filters": (None,)},
-    "MultiHeadAttention": {"query_shape": None, "key_shape": None, "value_shape": None},
+    "MultiHeadAttention": {
+        "query_shape": None,
+        "key_shape": None,
+        "value_shape": None,
+        "softmax_robust_masking": (False,),
+    },
     "Attention": {"causal": (False,)},
 }
+_RANDOM = {"rng_type": None, "auto_vectorize": None}
 _RECURRENT = {"time_major": (False,), "implementation": None, "zero_output_for_mask": None, "cell_type": None}
 _CONVOLUTIONS = {"groups": (1,), "filters": (None,)}
 _KERNELS = tuple(f"kernel_{what}" for what in ("initializer", "regularizer", "constraint"))
@@ -71,7 +77,7 @@ def modern(entry: dict, unlist: bool = False) -> dict:
         _of_model(config, unlist) if isinstance(config.get("layers"), list) else _of_layer(entry, config)
     )
     if isinstance(entry.get("inbound_nodes"), list):
-        entry["inbound_nodes"] = [_call(call) for call in entry["inbound_nodes"]]
+        entry["inbound_nodes"] = [_call(call, _takes_states(name)) for call in entry["inbound_nodes"]]
     return from_lambda(entry) if name.endswith("OpLambda") else entry
 
 
@@ -151,6 +157,10 @@ def _of_layer(entry, config):
 def _dropped(name):
     if name in _DROPPED:
         return _DROPPED[name]
+    if name.startswith("Random"):
+        return _RANDOM
+    if name.startswith("SpatialDropout"):
+        return {"noise_shape": (None,)}
     if name.endswith(("LSTM", "GRU", "RNN", "Cell")) or name.startswith("ConvLSTM"):
         return _RECURRENT
     return _CONVOLUTIONS if "Conv" in name and name not in ("Conv1D", "Conv2D", "Conv3D") else {}
@@ -171,7 +181,12 @@ def _initializer(key, value):
 # ---------------------------------------------------------------- calls
 
 
-def _call(call):
+def _takes_states(name):
+    """Tells whether further inputs of a layer are the states with which it begins."""
+    return name.endswith(("LSTM", "GRU", "RNN")) or name.startswith("ConvLSTM") or name == "Bidirectional"
+
+
+def _call(call, states):
     """Returns one call as {"args", "kwargs"}; Keras 2 wrote [[layer, call, output, keywords] ...]."""
     if not isinstance(call, list):
         return call
@@ -184,6 +199,9 @@ def _call(call):
         operands.append(place[2] if constant else _tensor(place))
         keywords.update(place[3] if len(place) > 3 and isinstance(place[3], dict) else {})
     keywords = {key: _keyword(value) for key, value in keywords.items()}
+    if states and len(operands) > 1:
+        first, *rest = operands
+        return {"args": [first], "kwargs": {**keywords, "initial_state": rest if len(rest) > 1 else rest[0]}}
     return {"args": [operands] if len(operands) > 1 else operands, "kwargs": keywords}
 
 

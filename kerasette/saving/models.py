@@ -5,7 +5,7 @@ import sys
 import warnings
 
 from kerasette import params
-from kerasette.errors import value_error
+from kerasette.errors import shorten, value_error
 from kerasette.models import Model
 from kerasette.saving import (
     archive,
@@ -17,6 +17,7 @@ from kerasette.saving import (
     optimizer_state,
     rebuilding,
     samples,
+    versions,
     weights,
     zips,
 )
@@ -124,7 +125,7 @@ def load_model(
 
 
 def _from_archive(path, about, entry, stored, custom_objects, compile, strict):
-    _check_version(path, str(about.get("keras_version")), strict)
+    _check_version(path, str(about.get("keras_version")), entry, strict)
     held = layout.of_layers(stored)
     with guarded(custom_objects):
         entry = legacy_config.modern(entry, unlist=OWN_VERSION not in about)
@@ -140,7 +141,7 @@ def _from_archive(path, about, entry, stored, custom_objects, compile, strict):
 def _from_older(path, stored, custom_objects, compile, strict):
     with guarded(custom_objects):
         parts = legacy_h5.Parts(path, stored)
-        _check_version(path, parts.version, strict)
+        _check_version(path, parts.version, parts.entry, strict)
         start = f"{legacy_layout.ROOT}/"
         held = {name: item for name, item in stored.items() if name.startswith(start)}
         model = _made(path, parts.entry, held)
@@ -178,13 +179,18 @@ def _compile(path, model, config, items, strict):
     optimizer_state.restore(path, model, items, strict)
 
 
-def _check_version(path, version, strict):
-    """Warns of a file whose Keras is newer than the one that this package knows."""
+def _check_version(path, version, entry, strict):
+    """Warns of what the Keras of a file did otherwise, and of one newer than what is known here."""
     numbers = re.match(r"(\d+)\.(\d+)", version)
     newest = tuple(map(int, archive.LAYOUT.split(".")[:2]))
-    if numbers is None or tuple(map(int, numbers.groups())) <= newest:
-        return
-    text = f"'{path}' was written by Keras {version[:20]}; known is the layout up to {archive.LAYOUT}."
+    for text in versions.otherwise(version, entry):
+        _warn(f"'{path}' is of Keras {version[:20]}, {text}.", strict)
+    if numbers is not None and tuple(map(int, numbers.groups())) > newest:
+        text = f"'{path}' was written by Keras {version[:20]}; known is the layout up to {archive.LAYOUT}."
+        _warn(f"{text} It is loaded where nothing in it is new.", strict)
+
+
+def _warn(text, strict):
     if strict:
         raise load_error(text)
-    warnings.warn(f"{text} It is loaded where nothing in it is new.", stacklevel=4)
+    warnings.warn(shorten(text), stacklevel=5)

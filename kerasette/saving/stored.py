@@ -12,7 +12,7 @@ from kerasette.saving.faults import faults, load_error
 
 CHECKSUM = "crc32"  # attribute of each dataset that we write
 BLOCK = 1 << 19  # bytes that are read and summed while they are in the processor's cache
-PART = 1 << 24  # bytes that one thread sums
+PART = 1 << 23  # bytes that one thread reads or sums at a time
 LARGE = 1 << 22  # bytes from which on several threads are worth their start
 THREADS = min(4, os.cpu_count() or 1)
 
@@ -30,10 +30,24 @@ def checksum(array: np.ndarray) -> int:
 
 def each(function, items: list, size: int) -> list:
     """Returns what `function` makes of each item; where they are of many bytes, by several threads."""
-    if size < LARGE or THREADS == 1:
+    if size < LARGE or THREADS == 1 or len(items) == 1:
         return [function(item) for item in items]
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(function, items))
+
+
+def checksums(buffers: list) -> list[int]:
+    """Returns the CRC-32 of each buffer of bytes; several threads share large ones evenly."""
+    views = [memoryview(buffer) for buffer in buffers]
+    parts = [view[begin : begin + length] for view in views for begin, length in _cut(len(view))]
+    sums = iter(each(zlib.crc32, parts, sum(map(len, views))))
+    sizes = [[length for _, length in _cut(len(view))] for view in views]
+    return [joined_sum([next(sums) for _ in own], own) for own in sizes]
+
+
+def _cut(size):
+    """Returns [(begin, length)] of the parts of so many bytes."""
+    return [(begin, min(PART, size - begin)) for begin in range(0, size, PART)]
 
 
 def joined_sum(sums: list[int], sizes: list[int]) -> int:
@@ -43,8 +57,13 @@ def joined_sum(sums: list[int], sizes: list[int]) -> int:
     """
     total = 0
     for one, size in zip(sums, sizes, strict=True):
-        total = _product(_power(size), total) ^ one
+        total = (_product(_power(size), total) if total else 0) ^ one
     return total
+
+
+def _joined(sums, sizes):
+    """Returns the CRC-32 of all parts; -1 where that of one is."""
+    return -1 if -1 in sums else joined_sum(sums, sizes)
 
 
 def _power(size):
@@ -82,39 +101,48 @@ class Source:
         self.descriptor, self.start = descriptor, start
         self._lock = threading.Lock()
 
-    def read(self, offset: int, view: memoryview) -> int:
-        """Fills `view` with the bytes from `offset` on; returns their CRC-32, or -1 where the file ends."""
-        done = total = 0
-        while done < len(view):
-            block = view[done : done + BLOCK]
-            count = self._fill(block, self.start + offset + done)
-            if not count:
+    def read(self, offset: int, view: memoryview, look=None) -> int:
+        """Fills `view` with the bytes from `offset` on; returns their CRC-32, or -1 where the file ends.
+
+        `look` is called with each block of bytes, while it still is in the processor's cache.
+        """
+        total = 0
+        for begin in range(0, len(view), BLOCK):
+            block = view[begin : begin + BLOCK]
+            if not self._fill(block, offset + begin):
                 return -1
-            total = zlib.crc32(block[:count], total)
-            done += count
+            total = zlib.crc32(block, total)
+            if look is not None:
+                look(block)
         return total
 
     def checksum(self, offset: int, size: int) -> int:
         """Returns the CRC-32 of `size` bytes from `offset` on, or -1 where the file ends before."""
 
-        def part(begin):
+        def part(place):
+            begin, length = place
             block, total = memoryview(bytearray(BLOCK)), 0
-            for at in range(begin, min(begin + PART, size), BLOCK):
-                view = block[: min(BLOCK, begin + PART - at, size - at)]
-                done = 0
-                while done < len(view):
-                    count = self._fill(view[done:], self.start + offset + at + done)
-                    if not count:
-                        return -1
-                    done += count
+            for at in range(begin, begin + length, BLOCK):
+                view = block[: min(BLOCK, begin + length - at)]
+                if not self._fill(view, offset + at):
+                    return -1
                 total = zlib.crc32(view, total)
             return total
 
-        begins = range(0, size, PART)
-        sums = each(part, begins, size)
-        return -1 if -1 in sums else joined_sum(sums, [min(PART, size - begin) for begin in begins])
+        parts = _cut(size)
+        return _joined(each(part, parts, size), [length for _, length in parts])
 
-    def _fill(self, block, offset):
+    def _fill(self, view, offset):
+        """Fills `view` with the bytes from `offset` on; tells whether the file has as many."""
+        done = 0
+        while done < len(view):
+            count = self._read(view[done:], self.start + offset + done)
+            if not count:
+                return False
+            done += count
+        return True
+
+    def _read(self, block, offset):
         if hasattr(os, "preadv"):
             return os.preadv(self.descriptor, [block], offset)
         with self._lock:  # systems that have one place in a file for all threads
@@ -168,33 +196,31 @@ class Stored:
             if self.chunks is not None and self.chunks.deflated:
                 self.chunks.check_sizes()
             values = np.asarray(self._dataset[()])
-            wanted = self._checksum()
-        self._compare(wanted, lambda: checksum(values))
+            wanted = self.checksum()
+        self.compare(wanted, checksum(values))
         if self._bfloat16:
             return (values.view("<u2").astype(np.uint32) << 16).view(np.float32)
         return values.astype(self.dtype, copy=False)
 
     def read_into(self, array: np.ndarray) -> None:
         """Writes the values into `array`, of the same shape; LoadError as `read`."""
-        same = self._dataset.dtype == array.dtype and array.flags.c_contiguous and array.size
-        if not same or self.plain is None or self._bfloat16:
-            array[...] = self.read()
-            return
-        source, offset = self.plain
-        with faults(self._path):
-            wanted = self._checksum()
-            found = source.read(offset, memoryview(array.reshape(-1).view(np.uint8)))
+        read_all(self._path, [(self, array)])
+
+    def lies_as(self, array: np.ndarray) -> bool:
+        """Tells whether the file holds just the bytes that `array` would have."""
+        same = self._dataset.dtype == array.dtype and array.flags.c_contiguous
+        return bool(same and self.plain is not None and not self._bfloat16)
+
+    def compare(self, wanted: int | None, found: int) -> None:
+        """Raises LoadError unless the CRC-32 `found` is that of the file; -1 stands for a file that ends."""
         if found < 0:
             raise load_error(f"'{self._path}' ends within the values of '{self.name}'.")
-        self._compare(wanted, lambda: found)
-
-    def _compare(self, wanted, found):
-        if wanted is not None and found() != wanted:
+        if wanted is not None and found != wanted:
             raise load_error(
                 f"'{self._path}' is damaged: the checksum of '{self.name}' doesn't fit. Fetch it again."
             )
 
-    def _checksum(self):
+    def checksum(self) -> int | None:
         """Returns the CRC-32 that stands beside the values, or None; anything else there is refused."""
         attributes = self._dataset.attrs
         if CHECKSUM not in attributes:
@@ -203,3 +229,51 @@ class Stored:
         if kind.shape != () or kind.dtype != np.dtype("<u4"):
             raise load_error(f"'{self._path}': the checksum of '{self.name}' is of another type than ours.")
         return int(attributes[CHECKSUM])
+
+
+def read_all(path: str, jobs: list) -> list[bool]:
+    """Fills arrays with the values of a file; several threads share the bytes evenly.
+
+    Args:
+        path: of the file, for messages.
+        jobs: [(Stored, array)], of equal shapes.
+
+    Returns:
+        For each array whether the sums of its parts are finite; only where not can it hold NaN or infinity.
+
+    Raises:
+        LoadError: where the file ends before, or a checksum of it doesn't fit.
+    """
+    plain = [(number, *job) for number, job in enumerate(jobs) if job[0].lies_as(job[1])]
+    doubtful, parts = set(), []
+    for number, item, array in plain:
+        view = memoryview(array.reshape(-1).view(np.uint8))
+        parts += [(number, *item.plain, begin, view[begin : begin + size]) for begin, size in _cut(len(view))]
+
+    def read(part):
+        number, source, offset, begin, view = part
+        dtype = jobs[number][1].dtype
+
+        def look(block):
+            if not _has_finite_sum(np.frombuffer(block, dtype)):
+                doubtful.add(number)
+
+        return source.read(offset + begin, view, look)
+
+    with faults(path):
+        wanted = [item.checksum() for _, item, _ in plain]
+        sums = iter(each(read, parts, sum(len(view) for *_, view in parts)))
+    for (_, item, array), total in zip(plain, wanted, strict=True):
+        sizes = [size for _, size in _cut(array.nbytes)]
+        item.compare(total, _joined([next(sums) for _ in sizes], sizes))
+    for number, (item, array) in enumerate(jobs):
+        if not item.lies_as(array):
+            array[...] = item.read()
+            if not _has_finite_sum(array):
+                doubtful.add(number)
+    return [number not in doubtful for number in range(len(jobs))]
+
+
+def _has_finite_sum(array):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum()))

@@ -12,7 +12,7 @@ from kerasette.saving import hdf5, legacy_layout, zips
 from kerasette.saving.atomic import check_target
 from kerasette.saving.faults import load_error
 from kerasette.saving.layout import arrays_of, mismatch, of_layers, places, style_of
-from kerasette.saving.stored import each
+from kerasette.saving.stored import each, read_all
 
 ENDING = ".weights.h5"
 READ = (ENDING, ".h5", ".hdf5", ".keras")  # endings of the files that weights are read from
@@ -101,14 +101,14 @@ def _load(model, path, stored, layers, skip_mismatch, by_name):
         pairs, problems = legacy_layout.match(model, stored, layers, by_name)
     if problems and not skip_mismatch:
         raise LoadError(table(path, model, problems))
-    arrays = each(lambda pair: fitted(path, *pair), pairs, sum(item.nbytes for _, item in pairs))
+    arrays = [np.empty(item.shape, item.dtype) for _, item in pairs]
+    finite = read_all(path, [(item, array) for (_, item), array in zip(pairs, arrays, strict=True)])
+    new = [(one, fitted(path, one, array)) for (one, _), array in zip(pairs, arrays, strict=True)]
     if problems:
         text = table(path, model, problems)
-        warnings.warn(f"{text} Those layers were left as they are.", stacklevel=5)
-    new = [(parameter, array) for (parameter, _), array in zip(pairs, arrays, strict=True)]
-    warn_of_nan(path, new, stacklevel=5)
-    for parameter, array in new:
-        parameter.assign(array)
+        warnings.warn(f"{text}\nThose layers were left as they are.", stacklevel=4)
+    warn_of_nan(path, [pair for pair, good in zip(new, finite, strict=True) if not good], stacklevel=5)
+    each(lambda pair: pair[0].assign(pair[1]), new, sum(array.nbytes for array in arrays))
 
 
 def fill(path: str, model: Model, pairs: list, strict: bool = False) -> None:
@@ -121,15 +121,17 @@ def fill(path: str, model: Model, pairs: list, strict: bool = False) -> None:
         strict: whether NaN is an error instead of a warning.
     """
 
-    def read(pair):
-        parameter, item = pair
-        if isinstance(parameter.value, np.ndarray) and str(item.dtype) == parameter.dtype:
-            item.read_into(parameter.value)
-        else:
-            parameter.assign(fitted(path, parameter, item))
+    def is_as_stored(parameter, item):
+        return isinstance(parameter.value, np.ndarray) and str(item.dtype) == parameter.dtype
 
-    each(read, pairs, sum(item.nbytes for _, item in pairs))
-    warn_of_nan(path, [(one, to_numpy(one.value)) for one, _ in pairs], strict)
+    as_stored = [pair for pair in pairs if is_as_stored(*pair)]
+    finite = read_all(path, [(item, parameter.value) for parameter, item in as_stored])
+    doubtful = [parameter for (parameter, _), good in zip(as_stored, finite, strict=True) if not good]
+    for parameter, item in pairs:
+        if not is_as_stored(parameter, item):
+            parameter.assign(fitted(path, parameter, item.read()))
+            doubtful.append(parameter)
+    warn_of_nan(path, [(parameter, to_numpy(parameter.value)) for parameter in doubtful], strict)
 
 
 # ---------------------------------------------------------------- what fits
@@ -171,9 +173,8 @@ def table(path: str, model: Model, problems: list[str]) -> str:
     return f"{text}\n  and {more} more." if more else text
 
 
-def fitted(path: str, parameter, item) -> np.ndarray:
-    """Returns the stored values in the parameter's type; LoadError where that type can't hold them."""
-    values = item.read()
+def fitted(path: str, parameter, values: np.ndarray) -> np.ndarray:
+    """Returns stored values in the parameter's type; LoadError where that type can't hold them."""
     if str(values.dtype) == parameter.dtype:
         return values
     with np.errstate(over="ignore", invalid="ignore"):
@@ -186,12 +187,7 @@ def fitted(path: str, parameter, item) -> np.ndarray:
 
 def warn_of_nan(path: str, arrays: list, strict: bool = False, stacklevel: int = 4) -> None:
     """Warns of (or refuses) weights that are no numbers; `arrays` is [(Parameter, array)]."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        bad = [
-            parameter.layer_name
-            for parameter, array in arrays
-            if not np.isfinite(array.sum()) and not np.isfinite(array).all()
-        ]
+    bad = [parameter.layer_name for parameter, array in arrays if not np.isfinite(array).all()]
     if bad:
         names = ", ".join(list(dict.fromkeys(bad))[:8])
         if strict:

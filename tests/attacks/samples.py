@@ -140,7 +140,9 @@ ATTACKS = [
     ),
     Sampled(
         "a sample of a wide window",
-        chain((400, 400, 1), lambda: layers.Conv2D(1, 100), layers.GlobalMaxPooling2D),
+        chain((100, 100, 1), lambda: layers.Conv2D(1, 100), layers.GlobalMaxPooling2D),
+        sets("InputLayer", batch_shape=[None, 400, 400, 1]),
+        shape=(1, 400, 400, 1),
     ),
     Sampled(
         "a sample of many steps",
