@@ -95,6 +95,7 @@ class Compiled(Portable):
         self._switches = self._trainable_now()
         names = self.output_names
         losses = compiling.losses_of(wanted["loss"], names)
+        compiling.try_out(losses, self.graph.outputs, self._float_type(), self._xp())
         weights = compiling.weights_of(wanted["loss_weights"], names)
         trained = self.trainable_weights
         plan = Plan(
