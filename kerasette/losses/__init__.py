@@ -7,7 +7,7 @@
 from collections.abc import Callable
 
 from kerasette import registry
-from kerasette.errors import type_error, value_error
+from kerasette.errors import no_attribute, type_error, value_error
 from kerasette.functions.values import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -149,3 +149,7 @@ def serialize(loss):
 def deserialize(name, custom_objects: dict | None = None):
     """Returns the Loss that a configuration (or a name) describes."""
     return registry.resolve("loss", name, custom_objects)
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, [own for own in globals() if not own.startswith("_")])

@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasette import data
 from kerasette.backend import module, next_seed, to_module, to_numpy, xp_of
+from kerasette.data.checks import warn
 from kerasette.engine import Engine, Head, Plan
 from kerasette.errors import type_error, value_error
 from kerasette.models import compiling
@@ -29,7 +30,11 @@ class Compiled(Portable):
         self._compiled = None
         self._known = None  # (engine, signature)
         self._run = None  # of the fit that is running
-        self._lock = threading.Lock()
+        self._make_locks()
+
+    def _make_locks(self):
+        self._lock = threading.Lock()  # of the predictor's buffers
+        self._turn = threading.RLock()  # of the engine that trains and evaluates, and its running sums
 
     # ------------------------------------------------------------ compile
 
@@ -92,7 +97,7 @@ class Compiled(Portable):
     def _make_engine(self, seed=None):
         """Makes the plan and the engine for training; which layers are trainable is settled now."""
         wanted = self._compiled
-        self._switches = self._trainable_now()
+        self._switches, self._told = self._trainable_now(), None
         names = self.output_names
         losses = compiling.losses_of(wanted["loss"], names)
         compiling.try_out(losses, self.graph.outputs, self._float_type(), self._xp())
@@ -162,6 +167,21 @@ class Compiled(Portable):
             raise value_error(
                 f"{self.name}.{who}: its {type(self.optimizer).__name__} now belongs to another model.",
                 "Give each model an optimizer of its own, or compile this one again.",
+            )
+
+    def _warn_of_switches(self, who):
+        """Warns, once for each change, where layers were frozen or thawed since compile()."""
+        now = self._trainable_now()
+        if now in (self._switches, self._told):
+            return
+        self._told, before = now, dict(self._switches)
+        changed = [layer for layer, on in now if before.get(layer, on) is not on and layer.parameters]
+        if changed:
+            names = ", ".join(f"'{layer.name}'" for layer in changed[:4])
+            more = " and others" if len(changed) > 4 else ""
+            warn(
+                f"{self.name}.{who}: trainable of {names}{more} was changed after compile(), "
+                "which has no effect on this model until it is compiled again."
             )
 
     def _want_loss(self, who):

@@ -119,7 +119,9 @@ class Trainer(Compiled):
         self.stop_training = False
         self.history = history
         self._run = Run(self, batches, validation, listeners, range(initial_epoch, epochs))
-        with Interrupt() as interrupt, self._engine.session(batches.batch_size or 32, training=True):
+        self._warn_of_switches("fit")
+        session = self._engine.session(batches.batch_size or 32, training=True)
+        with self._turn, Interrupt() as interrupt, session:
             self._run_epochs(self._run, validation_freq, interrupt)
         return history
 
@@ -225,7 +227,7 @@ class Trainer(Compiled):
         listeners, _ = callbacks_package.assemble(
             callbacks, self, verbose=verbose, epochs=1, steps=batches.steps, history=False
         )
-        with Interrupt() as interrupt, self._engine.session(batches.batch_size or 32):
+        with self._turn, Interrupt() as interrupt, self._engine.session(batches.batch_size or 32):
             results = self._run_test(batches, listeners, interrupt)
         interrupt.raise_if_asked()
         if return_dict:
@@ -308,11 +310,14 @@ class Trainer(Compiled):
 
     def _predict_engine(self):
         if self._predictor is None or self._is_left_behind(self._predictor):
+            self._predicting = self._trainable_now()
             self._predictor = self._engine_of(Plan(self.graph), seed=next_seed())
         return self._predictor
 
     def _compute(self, xs, training):
         """Returns the outputs for device arrays `xs` at once."""
+        if training and self._predictor is not None and self._predicting != self._trainable_now():
+            self._predictor = None  # what is frozen behaves as in inference
         engine = self._predict_engine()
         with self._lock:
             _, _, outs = engine.run(xs, training=training, step=next_seed() if training else 0)
@@ -335,11 +340,14 @@ class Trainer(Compiled):
     def _on_batch(self, who, step, x, y, sample_weight, class_weight, return_dict):
         rows = max(1, data.rows_of(x))
         batches = self._batches(who, (x, y, sample_weight), batch_size=rows, class_weight=class_weight)
-        self._reset()
-        with self._engine.session(batches.rows, training=step == self._train_step):
+        trains = step == self._train_step
+        if trains:
+            self._warn_of_switches(who)
+        with self._turn, self._engine.session(batches.rows, training=trains):
+            self._reset()
             for xs, ys, ws in batches.epoch(None):
                 step(xs, ys, ws)
-        results = self._logs()
+            results = self._logs()
         if return_dict:
             return results
         return next(iter(results.values())) if len(results) == 1 else list(results.values())
