@@ -310,6 +310,13 @@ def test_what_a_room_lacks_is_told(room, name, told):
     assert not hasattr(module, name)
 
 
+def test_clear_session_stands_where_scripts_look_for_it():
+    for room in (k.utils, k.backend):
+        layers.Dense(1)
+        room.clear_session()
+        assert layers.Dense(1).name == "dense"
+
+
 def test_layers_say_what_they_lack_so_that_python_can_suggest():
     with pytest.raises(AttributeError, match="no attribute 'activaton'") as caught:
         layers.Dense(1).activaton

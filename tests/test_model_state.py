@@ -116,6 +116,54 @@ def test_evaluate_within_a_callback():
     assert len(scores) == 2 and scores[1] == model.evaluate(X, Y, verbose=0)
 
 
+# ---------------------------------------------------------------- models that wait for their first batch
+
+
+def generator(*parts):
+    for start in range(0, 400, 40):
+        batch = tuple(part[start : start + 40] for part in parts)
+        yield batch if len(batch) > 1 else batch[0]
+
+
+class Batches:
+    """A sequence of batches (x, y)."""
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        return X[40 * index : 40 * index + 40], Y[40 * index : 40 * index + 40]
+
+
+@pytest.mark.parametrize("make", [lambda: generator(X, Y), Batches, lambda: list_like(X, Y)])
+def test_a_sequential_without_an_input_takes_its_shape_from_the_first_batch(make):
+    k.utils.set_random_seed(2)
+    waiting = k.Sequential([layers.Dense(2)]).compile("sgd", "mse")
+    waiting.fit(make(), verbose=0, shuffle=False)
+    k.utils.set_random_seed(2)
+    plain = k.Sequential([layers.Dense(2)]).compile("sgd", "mse")
+    plain.fit(X, Y, batch_size=40, verbose=0, shuffle=False)
+    for a, b in zip(waiting.get_weights(), plain.get_weights(), strict=True):
+        assert np.array_equal(a, b)  # no batch was lost
+
+
+def list_like(x, y):
+    class Loader:
+        def __iter__(self):
+            return generator(x, y)
+
+    return Loader()
+
+
+def test_such_a_sequential_evaluates_and_predicts_batches():
+    model = k.Sequential([layers.Dense(2)]).compile("sgd", "mse")
+    assert model.predict(generator(X)).shape == (400, 2)
+    other = k.Sequential([layers.Dense(2)]).compile("sgd", "mse")
+    assert other.evaluate(generator(X, Y), verbose=0) > 0
+    with pytest.raises(ValueError, match="isn't built"):
+        k.Sequential([layers.Dense(2)]).compile("sgd", "mse").fit(iter(()), verbose=0)
+
+
 # ---------------------------------------------------------------- batches by class
 
 

@@ -175,7 +175,8 @@ class Compiled(Portable):
         if now in (self._switches, self._told):
             return
         self._told, before = now, dict(self._switches)
-        changed = [layer for layer, on in now if before.get(layer, on) is not on and layer.parameters]
+        changed = [one for one, on in now if before.get(one, on) is not on and one.graph is None]
+        changed = [layer for layer in changed if layer.parameters]
         if changed:
             names = ", ".join(f"'{layer.name}'" for layer in changed[:4])
             more = " and others" if len(changed) > 4 else ""
@@ -283,7 +284,11 @@ class Compiled(Portable):
         self._steps_done, self._epochs_done = done
 
     def _build_for(self, x):
-        """Makes the parameters of a model that waits for its first data (Sequential)."""
+        """Makes the parameters of a model that waits for its first data (Sequential); returns `x`.
+
+        Where `x` gives each batch only once, and one was looked at, another object that gives them all.
+        """
+        return x
 
 
 def _readers(graph):

@@ -177,10 +177,10 @@ class Trainer(Compiled):
 
     def _batches(self, who, parts, **settings):
         """Returns the batches of (x, y, sample_weight), once it is sure that there is a loss for them."""
-        self._build_for(parts[0])
+        x = self._build_for(parts[0])
         self._want_compiled(who)
         self._want_loss(who)
-        return data.make_batches(*parts, signature=self._signature(), who=who, **settings)
+        return data.make_batches(x, *parts[1:], signature=self._signature(), who=who, **settings)
 
     def _validation(self, given, batch_size, steps, allow_nonfinite):
         """Returns the batches of `validation_data`, or None."""
@@ -271,9 +271,8 @@ class Trainer(Compiled):
             allow_nonfinite: lets NaN and infinity in the data pass.
         """
         verbose = _verbosity("predict", verbose, auto=0)
-        self._build_for(x)
         batches = data.make_batches(
-            x,
+            self._build_for(x),
             signature=self._signature(),
             batch_size=PREDICT_ROWS if batch_size is None else batch_size,
             steps=steps,
