@@ -308,6 +308,13 @@ def test_names_are_counted_with_those_of_layers():
         (lambda x, m: ops.squeeze(x, 1), "length 1"),
         (lambda x, m: ops.reshape(m, (2, 3)), "begin with -1"),
         (lambda x, m: ops.reshape(m, (-1, 4)), "6 elements"),
+        (lambda x, m: ops.stack([x, x]), "batch"),
+        (lambda x, m: ops.stack([x, m], axis=1), "differ"),
+        (lambda x, m: ops.stack([x, np.ones(3)], axis=1), "symbolic"),
+        (lambda x, m: ops.argmax(x), "batch"),
+        (lambda x, m: ops.cast(x, "complex64"), "dtype"),
+        (lambda x, m: ops.one_hot(x, 3, axis=1), "axis"),
+        (lambda x, m: ops.where(x > 0, x, np.ones((4, 3))), "one sample"),
         (lambda x, m: x + "a", "numbers"),
         (lambda x, m: x + np.array(["a", "b", "c"]), "numbers"),
     ],
@@ -329,6 +336,31 @@ def test_activations_take_symbolic_tensors():
     data = np.array([[-1.0, 0.5, 2.0, -3.0]], "float32")
     assert np.array_equal(executor.forward([data])[0], activations.elu(data, 0.5))
     assert np.allclose(executor.backward([np.ones_like(data)])[0], np.where(data > 0, 1, 0.5 * np.exp(data)))
+
+
+def test_what_makes_arrays():
+    keras = keras_oracle.keras()
+    for call in (
+        lambda o: o.arange(4),
+        lambda o: o.arange(1.0, 3.0, 0.5),
+        lambda o: o.zeros((2, 3)),
+        lambda o: o.ones((2,), "int32"),
+        lambda o: o.convert_to_tensor([1.5, 2.0]),
+        lambda o: o.convert_to_tensor([1, 0], "float32"),
+        lambda o: o.zeros_like(ARRAY),
+        lambda o: o.ones_like(ARRAY, dtype="int32"),
+        lambda o: o.one_hot(np.array([2, 0, 5, -1]), 3),
+        lambda o: o.argmax(MATRIX, axis=1, keepdims=True),
+        lambda o: o.argmax(MATRIX),
+        lambda o: o.cast(ARRAY, "int32"),
+        lambda o: o.clip(ARRAY, -1.0, 1.0),
+        lambda o: o.where(ARRAY > 0, 1.0, ARRAY),
+    ):
+        ours, theirs = ops.convert_to_numpy(call(ops)), keras.ops.convert_to_numpy(call(keras.ops))
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype or ours.dtype.itemsize * 2 == theirs.dtype.itemsize
+    x = layers.Input((3,))
+    assert ops.convert_to_tensor(x) is x and ops.convert_to_tensor(x, "int32").dtype == "int32"
 
 
 def test_an_uncalled_layer_stands_for_its_output():

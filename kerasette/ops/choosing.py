@@ -70,20 +70,42 @@ class Sign(Flat):
         return xp_of(x).sign(x), None
 
 
-@register("operation")
-class ZerosLike(Flat):
-    """Zeros in the shape of x."""
+class Filled(Flat):
+    """One number in the shape of x.
+
+    Args:
+        dtype: type of the result; that of x unless given.
+        base: constants and name.
+    """
+
+    number = 0.0
+
+    def __init__(self, dtype=None, **base):
+        super().__init__(**base)
+        one_of(self.name, "dtype", dtype, (None, *ARRAY_TYPES))
+        self.dtype = dtype
+
+    @classmethod
+    def settings(cls):
+        return ("dtype",)
+
+    def output_dtype(self, dtype):
+        return super().output_dtype(dtype) if self.dtype is None else self.dtype
 
     def forward(self, ctx, w, x):
-        return xp_of(x).zeros_like(x), None
+        return ctx.xp.full(x.shape, self.number, x.dtype if self.dtype is None else self.dtype), None
 
 
 @register("operation")
-class OnesLike(Flat):
-    """Ones in the shape of x."""
+class ZerosLike(Filled):
+    """Zeros in the shape of x; see `Filled`."""
 
-    def forward(self, ctx, w, x):
-        return xp_of(x).ones_like(x), None
+
+@register("operation")
+class OnesLike(Filled):
+    """Ones in the shape of x; see `Filled`."""
+
+    number = 1.0
 
 
 @register("operation")
@@ -101,16 +123,16 @@ class Cast(Op):
     """x in another type.
 
     Args:
-        dtype: its name.
+        dtype: its name; the default float type unless given.
         base: constants and name.
     """
 
     module = "keras.src.ops.core"
 
-    def __init__(self, dtype, **base):
+    def __init__(self, dtype=None, **base):
         super().__init__(**base)
-        one_of("cast", "dtype", dtype, ARRAY_TYPES)
-        self.dtype = dtype
+        self.dtype = floatx() if dtype is None else dtype
+        one_of("cast", "dtype", self.dtype, ARRAY_TYPES)
 
     @classmethod
     def settings(cls):
@@ -150,20 +172,23 @@ class OneHot(Op):
         num_classes: how many there are.
         axis: must be -1, the new last axis.
         dtype: must be the default float type.
+        sparse: must be False.
         base: constants and name.
     """
 
     module = "keras.src.ops.nn"
 
-    def __init__(self, num_classes, axis=-1, dtype=None, **base):
+    def __init__(self, num_classes, axis=-1, dtype=None, sparse=False, **base):
         super().__init__(**base)
         self.num_classes, self.axis, self.dtype = num_classes, axis, floatx() if dtype is None else dtype
+        self.sparse = sparse
         one_of("one_hot", "axis", axis, (-1,))
+        one_of("one_hot", "sparse", sparse, (False,))
         one_of("one_hot", "dtype", self.dtype, (floatx(),))
 
     @classmethod
     def settings(cls):
-        return "num_classes", "axis", "dtype"
+        return "num_classes", "axis", "dtype", "sparse"
 
     def output_shape(self, shape):
         return (*shape, self.num_classes)
@@ -194,14 +219,14 @@ def sign(x):
     return Sign.of(x)
 
 
-def zeros_like(x):
+def zeros_like(x, dtype=None):
     """Returns zeros in the shape of x."""
-    return ZerosLike.of(x)
+    return ZerosLike.of(x, dtype=dtype)
 
 
-def ones_like(x):
+def ones_like(x, dtype=None):
     """Returns ones in the shape of x."""
-    return OnesLike.of(x)
+    return OnesLike.of(x, dtype=dtype)
 
 
 def stop_gradient(x):

@@ -291,23 +291,13 @@ class Concatenate(Op):
 
 
 @register("operation")
-class Stack(Op):
+class Stack(Concatenate):
     """Several inputs of one shape along a new axis.
 
     Args:
         axis: its place in the result; 0, Keras's default, is the batch, which symbolic tensors refuse.
         base: constants and name.
     """
-
-    keeps_integers = True
-
-    def __init__(self, axis=0, **base):
-        super().__init__(**base)
-        self.axis = axis
-
-    @classmethod
-    def settings(cls):
-        return ("axis",)
 
     def output_shape(self, *shapes):
         place = normalize_axis(self.axis, len(shapes[0]) + 2, self.name) - 1
@@ -323,8 +313,7 @@ class Stack(Op):
         return functions.stack(self.arguments(ctx, xs), self.axis)
 
     def backward(self, ctx, w, dw, dy, cache):
-        parts = functions.stack_backward(dy, cache)
-        return self.for_inputs(parts)
+        return self.for_inputs(functions.stack_backward(dy, cache))
 
 
 # ---------------------------------------------------------------- the functions
