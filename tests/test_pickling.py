@@ -363,15 +363,11 @@ def test_histories_and_callbacks(way):
 
 @pytest.mark.parametrize("what", ["threads", "spawn", *(["fork"] if hasattr(os, "fork") else [])])
 def test_threads_and_processes(what):
-    """8 threads predict with one model; forked and spawned processes predict and train: the same bits.
-
-    BLAS begins with one thread: once the main thread has set their number, OpenBLAS 0.3.31 takes no other
-    one from another thread, and with some of its kernels two threads round otherwise than one.
-    """
+    """8 threads predict with one model; forked and spawned processes predict and train: the same bits."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.other_processes", what],
         cwd=ROOT,
-        env={**os.environ, "KERASETTE_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, "KERASETTE_THREADS": "2"},
         capture_output=True,
         text=True,
         timeout=150,

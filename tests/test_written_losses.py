@@ -321,10 +321,11 @@ def test_files_and_pickles(loss, name, tmp_path):
 
 
 def test_metrics_are_functions_too():
-    model = fitted("mse", metrics=[own_loss, lambda t, p: np.abs(t - p).max(axis=-1)])
+    model = fitted("mse", metrics=[own_loss, lambda t, p: np.abs(t - p).max(axis=-1), OwnLoss(3.0)])
     scores = model.evaluate(X, Y, return_dict=True, verbose=0)
     errors = Y - model.predict(X)
     assert scores["own_loss"] == pytest.approx((errors**2).mean(), rel=1e-5)
+    assert scores["own"] == pytest.approx(3 * (errors**2).mean(), rel=1e-5)
     assert scores["lambda"] == pytest.approx(abs(errors).max(axis=-1).mean(), rel=1e-5)
 
 

@@ -76,6 +76,8 @@ class Loss(Configurable, metaclass=Aliased):
             y_true: targets as `prepare` made them, (n, ...).
             y_pred: predictions (n, ...).
         """
+        if type(self).call is not Loss.call:  # a formula: values can be had, a gradient only in compile()
+            return self.call(y_true, y_pred), None
         raise type_error(
             f"{type(self).__name__} has no forward.",
             "Define forward(self, y_true, y_pred) -> (losses, cache), and backward.",
