@@ -90,6 +90,7 @@ class Compiled(Portable):
         self._engine = None
         if self.built:
             self._make_engine()
+            self._settle()
         else:
             compiling.check_names(loss, metrics, weighted_metrics)
         return self
@@ -162,6 +163,7 @@ class Compiled(Portable):
             )
         if self._engine is None:
             self._make_engine()
+            self._settle()
         self._follow()
         if not self.optimizer.serves(self._engine.runs):
             raise value_error(
@@ -169,13 +171,20 @@ class Compiled(Portable):
                 "Give each model an optimizer of its own, or compile this one again.",
             )
 
+    def _settle(self):
+        """Notes in each layer which state of `trainable` the last compile() has seen, of whatever model."""
+        for layer, on in self._switches:
+            layer._settled = on
+
     def _warn_of_switches(self, who):
-        """Warns, once for each change, where layers were frozen or thawed since compile()."""
+        """Warns, once for each change, where layers were frozen or thawed and no model was compiled since."""
         now = self._trainable_now()
         if now in (self._switches, self._told):
             return
-        self._told, before = now, dict(self._switches)
-        changed = [one for one, on in now if before.get(one, on) is not on and one.graph is None]
+        self._told = now
+        changed = [
+            layer for layer, on in now if layer.graph is None and vars(layer).get("_settled", on) is not on
+        ]
         changed = [layer for layer in changed if layer.parameters]
         if changed:
             names = ", ".join(f"'{layer.name}'" for layer in changed[:4])
