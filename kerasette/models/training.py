@@ -116,13 +116,12 @@ class Trainer(Compiled):
         listeners, history = callbacks_package.assemble(
             callbacks, self, verbose=verbose, epochs=epochs, steps=batches.steps, resume=resume
         )
-        self.stop_training = False
-        self.history = history
-        self._run = Run(self, batches, validation, listeners, range(initial_epoch, epochs))
+        run = Run(self, batches, validation, listeners, range(initial_epoch, epochs))
         self._warn_of_switches("fit")
         session = self._engine.session(batches.batch_size or 32, training=True)
         with self._turn, Interrupt() as interrupt, session:
-            self._run_epochs(self._run, validation_freq, interrupt)
+            self.stop_training, self.history, self._run = False, history, run
+            self._run_epochs(run, validation_freq, interrupt)
         return history
 
     def _run_epochs(self, run, validation_freq, interrupt):
