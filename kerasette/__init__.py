@@ -7,7 +7,7 @@ when it is first used, so importing the package costs little more than importing
 import importlib
 
 from kerasette.backend import set_backend
-from kerasette.errors import hint
+from kerasette.errors import no_attribute
 
 __version__ = "0.1.0"
 
@@ -77,8 +77,7 @@ def __getattr__(name):
         return getattr(importlib.import_module(f"kerasette.{room}"), own)
     if name in _ROOMS:
         return importlib.import_module(f"kerasette.{name}")
-    known = "" if name.startswith("__") else _MISSING.get(name) or hint(name, __all__)
-    raise AttributeError(f"module 'kerasette' has no attribute '{name}'. {known}".rstrip())
+    raise no_attribute(__name__, name, __all__, _MISSING.get(name, ""))
 
 
 def __dir__():

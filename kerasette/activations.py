@@ -4,7 +4,7 @@ import numpy as np
 
 from kerasette import functions, registry
 from kerasette.backend import floatx, is_array
-from kerasette.errors import type_error, value_error
+from kerasette.errors import no_attribute, type_error, value_error
 
 
 class Activation:
@@ -182,3 +182,7 @@ def _wrap(item):
     )
     wrapped.kind_name = getattr(item, "kind_name", name)
     return wrapped
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, [own for own in globals() if not own.startswith("_")])

@@ -7,6 +7,7 @@ import random
 import numpy as np
 
 from kerasette.errors import one_of, positive_int, type_error, value_error
+from kerasette.registry import reset_names as clear_session  # noqa: F401  # where Keras has it
 
 FLOATS = ("float32", "float64")
 

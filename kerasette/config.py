@@ -12,6 +12,7 @@ from kerasette.backend import (
     set_threads,
     threads,
 )
+from kerasette.errors import no_attribute
 from kerasette.functions.kernels import kernels, set_kernels
 
 __all__ = [
@@ -28,3 +29,7 @@ __all__ = [
     "set_threads",
     "threads",
 ]
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, __all__)

@@ -5,7 +5,7 @@ A constraint is called with the array, and returns a new one of the same module,
 
 from kerasette import registry
 from kerasette.backend import epsilon, xp_of
-from kerasette.errors import fraction, type_error, value_error
+from kerasette.errors import fraction, no_attribute, type_error, value_error
 from kerasette.registry import Aliased, Configurable, register
 
 
@@ -133,3 +133,7 @@ def serialize(constraint):
 def deserialize(config, custom_objects: dict | None = None):
     """Returns the constraint that `config` (a dictionary or a name) describes."""
     return registry.resolve("constraint", config, custom_objects)
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, [own for own in globals() if not own.startswith("_")])

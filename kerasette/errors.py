@@ -83,6 +83,18 @@ def unknown(kind: str, name: object, choices: Iterable[str]) -> InvalidValue:
     return value_error(f"Unknown {kind} '{name}'.", hint(name, choices))
 
 
+def no_attribute(module: str, name: str, choices: Iterable[str], instead: str = "") -> AttributeError:
+    """Returns the error for a name that a module doesn't have.
+
+    Args:
+        module, name: as they were written.
+        choices: the names that it has.
+        instead: what to do where Keras has that name; the nearest name unless given.
+    """
+    known = "" if name.startswith("__") else instead or hint(name, choices)
+    return AttributeError(f"module '{module}' has no attribute '{name}'. {known}".rstrip(), name=name)
+
+
 def unknown_argument(owner: str, name: str, choices: Iterable[str]) -> InvalidType:
     """Returns the error for a keyword that `owner` does not take."""
     return type_error(f"{owner} has no argument '{name}'.", hint(name, choices))

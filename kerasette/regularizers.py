@@ -8,7 +8,7 @@ import math
 
 from kerasette import registry
 from kerasette.backend import xp_of
-from kerasette.errors import one_of, type_error, value_error
+from kerasette.errors import no_attribute, one_of, type_error, value_error
 from kerasette.registry import Aliased, Configurable, register
 from kerasette.shapes import pretty
 
@@ -217,3 +217,7 @@ def serialize(regularizer):
 def deserialize(config, custom_objects: dict | None = None):
     """Returns the regularizer that `config` (a dictionary or a name) describes."""
     return _resolve(config, custom_objects)
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, [own for own in globals() if not own.startswith("_")])

@@ -280,6 +280,43 @@ def test_what_the_package_lacks_is_told(name, told):
     assert not hasattr(k, name)
 
 
+@pytest.mark.parametrize(
+    ("room", "name", "told"),
+    [
+        ("layers", "Conv2d", "Did you mean 'Conv2D'"),
+        ("layers", "Lambda", "kerasette.ops"),
+        ("layers", "TextVectorization", "arrays of numbers"),
+        ("losses", "MeanSquareError", "Did you mean 'MeanSquaredError'"),
+        ("metrics", "Acuracy", "Did you mean 'Accuracy'"),
+        ("optimizers", "Muon", "Known: Adadelta"),
+        ("callbacks", "TensorBoard", "CSVLogger"),
+        ("callbacks", "EarlyStop", "Did you mean 'EarlyStopping'"),
+        ("activations", "rellu", "Did you mean 'relu'"),
+        ("regularizers", "L22", "Did you mean 'L2'"),
+        ("constraints", "max_nrm", "Did you mean 'max_norm'"),
+        ("models", "load_modle", "Did you mean 'load_model'"),
+        ("saving", "load_modle", "Did you mean 'load_model'"),
+        ("datasets", "cifar10", "Known: fashion_mnist"),
+        ("config", "set_float", "Did you mean 'set_floatx'"),
+        ("utils", "to_categoricl", "Did you mean 'to_categorical'"),
+        ("utils", "image_dataset_from_directory", "PyDataset"),
+        ("ops", "concat", "Did you mean 'concatenate'"),
+    ],
+)
+def test_what_a_room_lacks_is_told(room, name, told):
+    module = getattr(k, room)
+    with pytest.raises(AttributeError, match=rf"'kerasette.{room}' has no attribute '{name}'. .*{told}"):
+        getattr(module, name)
+    assert not hasattr(module, name)
+
+
+def test_clear_session_stands_where_scripts_look_for_it():
+    for room in (k.utils, k.backend):
+        layers.Dense(1)
+        room.clear_session()
+        assert layers.Dense(1).name == "dense"
+
+
 def test_layers_say_what_they_lack_so_that_python_can_suggest():
     with pytest.raises(AttributeError, match="no attribute 'activaton'") as caught:
         layers.Dense(1).activaton

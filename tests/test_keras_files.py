@@ -84,6 +84,28 @@ def test_every_family_crosses_both_ways(name, tmp_path):
     exchange(build, [x], tmp_path, name)
 
 
+OPERATIONS = {
+    "limits": lambda o, x: o.clip(x, -0.5, 0.5) + o.sign(x),
+    "choices": lambda o, x: o.where(x > 0.1, x, -x) + o.where(x <= 0.2, 0.0, x),
+    "arrays": lambda o, x: o.where(x >= 0.1, x, np.array([1.0, 2.0, 3.0, 4.0], "float32")),
+    "fills": lambda o, x: o.zeros_like(x) * x + o.ones_like(x),
+    "types": lambda o, x: o.cast(x > 0.1, "float32") * o.stop_gradient(x),
+    "classes": lambda o, x: o.one_hot(o.argmax(x, axis=-1), 4) * x,
+    "logarithms": lambda o, x: o.log1p(o.softplus(x)) + o.log_softmax(x),
+    "piles": lambda o, x: o.stack([x, o.abs(x), x], axis=1) @ np.ones((4, 2), "float32"),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_cross_both_ways(name, tmp_path):
+    def build(library):
+        x = library.Input((4,))
+        return library.Model(x, OPERATIONS[name](library.ops, library.layers.Dense(4)(x)))
+
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    exchange(build, [x], tmp_path)
+
+
 def test_merges_cross_both_ways(tmp_path):
     def build(library):
         a, b = library.Input((4,), name="a"), library.Input((4,), name="b")

@@ -114,6 +114,23 @@ OP_CASES = [
     OpCase("swapaxes", lambda o, x: o.swapaxes(x, 1, -1), M),
     OpCase("concatenate", lambda o, x, y: o.concatenate([x, y], axis=-1), (2, 3), (2, 1)),
     OpCase("concatenate", lambda o, x, y: o.concatenate([x, y, x], axis=1), (2, 3), (1, 3)),
+    OpCase("clip", lambda o, x: o.clip(x, -0.9, 1.1), M),
+    OpCase("where", lambda o, x, y: o.where(x > 0.1, x * y, y), V, V),
+    OpCase("where", lambda o, x, y: o.where(x <= 0.1, x, y), (2, 1), (1, 3)),
+    OpCase("where of number", lambda o, x: o.where(x < 0.1, 2.0, x), V),
+    OpCase("where of array", lambda o, x: o.where(o.abs(x) >= 0.5, x, ARRAY), V),
+    OpCase("where by array", lambda o, x, y: o.where(ARRAY, x, y), V, V),
+    OpCase("sign", lambda o, x: x * o.sign(x), V),
+    OpCase("zeros_like", lambda o, x: x + o.zeros_like(x), V),
+    OpCase("ones_like", lambda o, x: x * o.ones_like(x), V),
+    OpCase("cast", lambda o, x: x * o.cast(x > 0.1, "float32"), V),
+    OpCase("argmax and one_hot", lambda o, x: x * o.one_hot(o.argmax(x, axis=-1), 3), V),
+    OpCase("log1p", lambda o, x: o.log1p(x), V, **POSITIVE),
+    OpCase("softplus", lambda o, x: o.softplus(x), V),
+    OpCase("log_softmax", lambda o, x: o.log_softmax(x), M),
+    OpCase("log_softmax axis", lambda o, x: o.log_softmax(x, axis=1), M),
+    OpCase("stack", lambda o, x, y: o.stack([x, y, x], axis=1), V, V),
+    OpCase("stack", lambda o, x, y: o.stack([x, y], axis=-1), M, M),
     OpCase(
         "expression", lambda o, x, y: (x - o.mean(x, axis=-1, keepdims=True)) / (1 + y * y) @ MATRIX, V, V
     ),
@@ -291,6 +308,13 @@ def test_names_are_counted_with_those_of_layers():
         (lambda x, m: ops.squeeze(x, 1), "length 1"),
         (lambda x, m: ops.reshape(m, (2, 3)), "begin with -1"),
         (lambda x, m: ops.reshape(m, (-1, 4)), "6 elements"),
+        (lambda x, m: ops.stack([x, x]), "batch"),
+        (lambda x, m: ops.stack([x, m], axis=1), "differ"),
+        (lambda x, m: ops.stack([x, np.ones(3)], axis=1), "symbolic"),
+        (lambda x, m: ops.argmax(x), "batch"),
+        (lambda x, m: ops.cast(x, "complex64"), "dtype"),
+        (lambda x, m: ops.one_hot(x, 3, axis=1), "axis"),
+        (lambda x, m: ops.where(x > 0, x, np.ones((4, 3))), "one sample"),
         (lambda x, m: x + "a", "numbers"),
         (lambda x, m: x + np.array(["a", "b", "c"]), "numbers"),
     ],
@@ -312,6 +336,31 @@ def test_activations_take_symbolic_tensors():
     data = np.array([[-1.0, 0.5, 2.0, -3.0]], "float32")
     assert np.array_equal(executor.forward([data])[0], activations.elu(data, 0.5))
     assert np.allclose(executor.backward([np.ones_like(data)])[0], np.where(data > 0, 1, 0.5 * np.exp(data)))
+
+
+def test_what_makes_arrays():
+    keras = keras_oracle.keras()
+    for call in (
+        lambda o: o.arange(4),
+        lambda o: o.arange(1.0, 3.0, 0.5),
+        lambda o: o.zeros((2, 3)),
+        lambda o: o.ones((2,), "int32"),
+        lambda o: o.convert_to_tensor([1.5, 2.0]),
+        lambda o: o.convert_to_tensor([1, 0], "float32"),
+        lambda o: o.zeros_like(ARRAY),
+        lambda o: o.ones_like(ARRAY, dtype="int32"),
+        lambda o: o.one_hot(np.array([2, 0, 5, -1]), 3),
+        lambda o: o.argmax(MATRIX, axis=1, keepdims=True),
+        lambda o: o.argmax(MATRIX),
+        lambda o: o.cast(ARRAY, "int32"),
+        lambda o: o.clip(ARRAY, -1.0, 1.0),
+        lambda o: o.where(ARRAY > 0, 1.0, ARRAY),
+    ):
+        ours, theirs = ops.convert_to_numpy(call(ops)), keras.ops.convert_to_numpy(call(keras.ops))
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype or ours.dtype.itemsize * 2 == theirs.dtype.itemsize
+    x = layers.Input((3,))
+    assert ops.convert_to_tensor(x) is x and ops.convert_to_tensor(x, "int32").dtype == "int32"
 
 
 def test_an_uncalled_layer_stands_for_its_output():

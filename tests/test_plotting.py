@@ -168,6 +168,21 @@ def test_names_stay_whole_where_they_can():
     assert "a_name_of_some_length[0][0]" in text and "a_name_of_some_length" in text
 
 
+def test_shapes_stay_whole_in_a_terminal_of_80_columns():
+    x = kt.Input((28, 28, 1), name="x")
+    y = layers.Conv2D(16, 3)(x)
+    y = layers.add([layers.Conv2D(16, 3, padding="same")(y), y])
+    model = kt.Model(x, layers.GlobalAveragePooling2D()(y))
+    for row in cells(text_of(model, line_length=80)):
+        assert row[1].count("(") == row[1].count(")") and row[2].strip() != "#"
+
+
+def test_a_sequential_is_a_chain_with_masks_too():
+    chain = [layers.Embedding(20, 8, mask_zero=True), layers.LSTM(4), layers.Dense(1)]
+    model = kt.Sequential([kt.Input((5,), dtype="int32"), *chain])
+    assert "Connected to" not in text_of(model) and "not_equal" not in text_of(model)
+
+
 def test_positions():
     line = text_of(mlp(), line_length=80, positions=[0.5, 0.75, 1.0]).split("\n")[1]
     assert [k for k, sign in enumerate(line) if sign in "┳┓"] == [40, 60, 80]

@@ -4,6 +4,8 @@ Keras 3 asks `trainable` at each step, kerasette at compile() (as Keras's own gu
 layer is frozen in one model and trained in another, Keras's flag is set by hand before each step.
 """
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,9 @@ def test_generator_and_discriminator_train_in_turn():
     wanted, found = (Adversaries(k) for k in libraries())
     copy_start(wanted.joint, found.joint)
     rng = np.random.default_rng(1)
+    with warnings.catch_warnings():  # the discriminator was frozen for the joint model: nothing to warn of
+        warnings.filterwarnings("error", message=".*trainable of")
+        found.discriminator._warn_of_switches("fit")
     for number in range(6):
         z = rng.normal(size=(ROWS, 3)).astype("float32")
         real = rng.normal(size=(ROWS, 4)).astype("float32") + 1.0
@@ -214,7 +219,8 @@ def test_trainable_is_settled_at_compile():
     model = compiled(k, stack(k), "mse", "sgd")
     model.get_layer("one").trainable = False
     before = model.get_layer("one").get_weights()
-    fit(model, 0)
+    with pytest.warns(UserWarning, match="trainable of 'one' was changed after compile"):
+        fit(model, 0)
     assert not np.array_equal(before[0], model.get_layer("one").get_weights()[0])
     compiled(k, model, "mse", "sgd")
     before = model.get_layer("one").get_weights()

@@ -32,6 +32,26 @@ def plain(signature):
     ]
 
 
+class Foreign:
+    """Takes no ufuncs, and answers to operators from the right."""
+
+    __array_ufunc__ = None
+
+    def __rsub__(self, other):
+        return "from the right"
+
+    __lt__ = __rmatmul__ = __rsub__
+
+
+def test_operators_are_left_to_those_that_take_no_ufuncs(x):
+    """As CuPy's _should_use_rop does."""
+    assert x - Foreign() == "from the right"
+    assert x @ Foreign() == "from the right"
+    assert (x > Foreign()) == "from the right"
+    with pytest.raises(TypeError):
+        x + Foreign()
+
+
 @pytest.mark.parametrize("name", sorted(SIGNATURES))
 def test_each_function_has_the_real_signature(name):
     text = SIGNATURES[name]

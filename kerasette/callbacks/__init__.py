@@ -10,7 +10,7 @@ from kerasette.callbacks.model_checkpoint import ModelCheckpoint
 from kerasette.callbacks.monitor import Monitor
 from kerasette.callbacks.progress import ProgressBar
 from kerasette.callbacks.small import LambdaCallback, TerminateOnNaN
-from kerasette.errors import type_error, value_error
+from kerasette.errors import no_attribute, type_error, value_error
 
 __all__ = [
     "BackupAndRestore",
@@ -60,3 +60,13 @@ def assemble(callbacks, model, *, verbose, epochs, steps, history=True, resume=N
     if verbose and not any(isinstance(one, ProgressBar) for one in chosen):
         chosen.append(ProgressBar(verbose))
     return CallbackList(chosen, model, {"epochs": epochs, "steps": steps, "verbose": verbose}), record
+
+
+_INSTEAD = {  # what Keras has here, and what to do
+    "ProgbarLogger": "fit shows progress by itself: verbose=1; see ProgressBar.",
+    "TensorBoard": "CSVLogger writes the same numbers, kerasette.utils.plot_history draws them.",
+}
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, __all__, _INSTEAD.get(name, ""))

@@ -74,6 +74,7 @@ from kerasette.functions.batch_norm import (
     batch_normalization_inference,
     batch_normalization_inference_backward,
 )
+from kerasette.functions.choosing import clip, clip_backward, where, where_backward
 from kerasette.functions.conv_lstm import conv_lstm, conv_lstm_backward
 from kerasette.functions.convolution import (
     conv,
@@ -127,6 +128,8 @@ from kerasette.functions.elementwise import (
     exp,
     exp_backward,
     log,
+    log1p,
+    log1p_backward,
     log_backward,
     matmul,
     matmul_backward,
@@ -296,6 +299,8 @@ from kerasette.functions.shaping import (
     mean_axes_backward,
     min_axes,
     min_axes_backward,
+    stack,
+    stack_backward,
     sum_axes,
     sum_axes_backward,
 )

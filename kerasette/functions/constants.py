@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasette.backend import to_module
+from kerasette.backend import is_array, to_module
 
 
 class Constant:
@@ -15,7 +15,7 @@ class Constant:
     __slots__ = ("_placed", "value")
 
     def __init__(self, value):
-        self.value = np.asarray(value)
+        self.value = value if is_array(value) else np.asarray(value)
         self._placed = {}  # (module's name, dtype) -> array; filled once each, so threads may share it
 
     @property

@@ -239,6 +239,16 @@ def log_backward(dy, x, *, dx=None):
     return xp_of(dy).divide(dy, x, out=dx)
 
 
+def log1p(x, *, out=None):
+    """Computes the natural logarithm of 1 + x, exact for small x."""
+    return xp_of(x).log1p(x, out=out), x
+
+
+def log1p_backward(dy, x, *, dx=None):
+    """Returns dy / (1 + x)."""
+    return xp_of(dy).divide(dy, 1.0 + x, out=dx)
+
+
 def sqrt(x, *, out=None):
     """Computes y = sqrt(x)."""
     y = xp_of(x).sqrt(x, out=out)

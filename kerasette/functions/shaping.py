@@ -115,3 +115,14 @@ def concatenate_backward(dy, cache):
         parts.append(dy[(slice(None),) * axis + (slice(start, start + length),)])
         start += length
     return tuple(parts)
+
+
+def stack(xs, axis=0):
+    """Joins arrays of one shape along a new axis, which is `axis` of the result."""
+    xp = xp_of(xs[0])
+    return xp.stack(xs, axis=axis), axis
+
+
+def stack_backward(dy, axis):
+    """Returns the part of dy that belongs to each input: views of dy."""
+    return tuple(xp_of(dy).moveaxis(dy, axis, 0))

@@ -39,6 +39,31 @@ def as_pair(y_true, y_pred):
     return (y_true, y_pred) if y_true.ndim == y_pred.ndim else align(y_true, y_pred)
 
 
+def value(module, name, y_true, y_pred, *options, prepare=as_pair):
+    """Returns the losses that the function `name` of `module` computes.
+
+    Args:
+        module, name: where `losses, cache = name(y_true, y_pred, *options)` and `name_backward` stand.
+        y_true: array, list or number.
+        y_pred: the same, or an array within a formula that is being recorded (`ops.recording`).
+        options: further arguments of the function.
+        prepare: makes arrays of y_true and y_pred.
+    """
+    forward = vars(module)[name]
+    record = getattr(y_pred, "__kerasette_call__", None)
+    if record is None:
+        return forward(*prepare(y_true, y_pred), *options)[0]
+
+    def compute(y_pred):
+        losses, cache = forward(*prepare(y_true, y_pred), *options)
+        return losses, (cache, y_pred.shape)
+
+    def derive(dlosses, cache):
+        return vars(module)[f"{name}_backward"](dlosses, cache[0]).reshape(cache[1])
+
+    return record(compute, derive)
+
+
 # ---------------------------------------------------------------- regression
 
 
@@ -48,42 +73,42 @@ def mean_squared_error(y_true, y_pred):
     >>> mean_squared_error([[0.0, 1.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 0.0]]).tolist()
     [0.5, 0.5]
     """
-    return losses.mean_squared_error(*as_pair(y_true, y_pred))[0]
+    return value(losses, "mean_squared_error", y_true, y_pred)
 
 
 def mean_absolute_error(y_true, y_pred):
     """Returns mean(|y_pred - y_true|) over the last axis."""
-    return losses.mean_absolute_error(*as_pair(y_true, y_pred))[0]
+    return value(losses, "mean_absolute_error", y_true, y_pred)
 
 
 def mean_absolute_percentage_error(y_true, y_pred):
     """Returns 100 mean(|y_pred - y_true| / max(|y_true|, epsilon)) over the last axis."""
-    return losses.mean_absolute_percentage_error(*as_pair(y_true, y_pred))[0]
+    return value(losses, "mean_absolute_percentage_error", y_true, y_pred)
 
 
 def mean_squared_logarithmic_error(y_true, y_pred):
     """Returns mean((log(1 + y_pred) - log(1 + y_true))^2) over the last axis, both clipped at epsilon."""
-    return losses.mean_squared_logarithmic_error(*as_pair(y_true, y_pred))[0]
+    return value(losses, "mean_squared_logarithmic_error", y_true, y_pred)
 
 
 def huber(y_true, y_pred, delta=1.0):
     """Returns the mean over the last axis of e^2 / 2 where |e| <= delta, else delta |e| - delta^2 / 2."""
-    return losses.huber(*as_pair(y_true, y_pred), delta)[0]
+    return value(losses, "huber", y_true, y_pred, delta)
 
 
 def log_cosh(y_true, y_pred):
     """Returns mean(log(cosh(y_pred - y_true))) over the last axis."""
-    return losses.log_cosh(*as_pair(y_true, y_pred))[0]
+    return value(losses, "log_cosh", y_true, y_pred)
 
 
 def cosine_similarity(y_true, y_pred, axis=-1):
     """Returns minus the cosine of the angle between y_true and y_pred along `axis`; 0 for a zero vector."""
-    return similarity.cosine_similarity(*as_pair(y_true, y_pred), axis)[0]
+    return value(similarity, "cosine_similarity", y_true, y_pred, axis)
 
 
 def poisson(y_true, y_pred):
     """Returns mean(y_pred - y_true log(y_pred + epsilon)) over the last axis."""
-    return losses.poisson(*as_pair(y_true, y_pred))[0]
+    return value(losses, "poisson", y_true, y_pred)
 
 
 # ---------------------------------------------------------------- margins
@@ -91,17 +116,17 @@ def poisson(y_true, y_pred):
 
 def hinge(y_true, y_pred):
     """Returns mean(max(1 - y_true y_pred, 0)) over the last axis; labels are -1 and 1, or 0 and 1."""
-    return losses.hinge(*as_pair(y_true, y_pred))[0]
+    return value(losses, "hinge", y_true, y_pred)
 
 
 def squared_hinge(y_true, y_pred):
     """Returns mean(max(1 - y_true y_pred, 0)^2) over the last axis; labels are -1 and 1, or 0 and 1."""
-    return losses.squared_hinge(*as_pair(y_true, y_pred))[0]
+    return value(losses, "squared_hinge", y_true, y_pred)
 
 
 def categorical_hinge(y_true, y_pred):
     """Returns max(1 + max((1 - y_true) y_pred) - sum(y_true y_pred), 0) over the last axis."""
-    return losses.categorical_hinge(*as_pair(y_true, y_pred))[0]
+    return value(losses, "categorical_hinge", y_true, y_pred)
 
 
 # ---------------------------------------------------------------- cross-entropies
@@ -117,8 +142,8 @@ def binary_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, 
         label_smoothing: 0 to 1; the part of each label that is replaced by one half.
         axis: the axis of the mean.
     """
-    y_true, y_pred = as_pair(y_true, y_pred)
-    return crossentropy.binary_crossentropy(y_true, y_pred, from_logits, label_smoothing, axis)[0]
+    options = from_logits, label_smoothing, axis
+    return value(crossentropy, "binary_crossentropy", y_true, y_pred, *options)
 
 
 def categorical_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, axis=-1):
@@ -131,8 +156,8 @@ def categorical_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=
         label_smoothing: 0 to 1; the part of each label that is spread over all classes.
         axis: the axis of the classes.
     """
-    y_true, y_pred = as_pair(y_true, y_pred)
-    return crossentropy.categorical_crossentropy(y_true, y_pred, from_logits, label_smoothing, axis)[0]
+    options = from_logits, label_smoothing, axis
+    return value(crossentropy, "categorical_crossentropy", y_true, y_pred, *options)
 
 
 def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_class=None, axis=-1):
@@ -145,8 +170,8 @@ def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_cl
         ignore_class: label whose samples have loss 0.
         axis: the axis of the classes in `y_pred`.
     """
-    y_true, y_pred = as_arrays(y_true, y_pred)
-    return crossentropy.sparse_categorical_crossentropy(y_true, y_pred, from_logits, ignore_class, axis)[0]
+    name, options = "sparse_categorical_crossentropy", (from_logits, ignore_class, axis)
+    return value(crossentropy, name, y_true, y_pred, *options, prepare=as_arrays)
 
 
 def binary_focal_crossentropy(
@@ -172,7 +197,7 @@ def binary_focal_crossentropy(
         axis: the axis of the mean.
     """
     options = apply_class_balancing, alpha, gamma, from_logits, label_smoothing, axis
-    return focal.binary_focal_crossentropy(*as_pair(y_true, y_pred), *options)[0]
+    return value(focal, "binary_focal_crossentropy", y_true, y_pred, *options)
 
 
 def categorical_focal_crossentropy(
@@ -190,12 +215,12 @@ def categorical_focal_crossentropy(
         axis: the axis of the classes.
     """
     options = alpha, gamma, from_logits, label_smoothing, axis
-    return focal.categorical_focal_crossentropy(*as_pair(y_true, y_pred), *options)[0]
+    return value(focal, "categorical_focal_crossentropy", y_true, y_pred, *options)
 
 
 def kl_divergence(y_true, y_pred):
     """Returns sum(y_true log(y_true / y_pred)) over the last axis, both clipped to [epsilon, 1]."""
-    return crossentropy.kl_divergence(*as_pair(y_true, y_pred))[0]
+    return value(crossentropy, "kl_divergence", y_true, y_pred)
 
 
 # ---------------------------------------------------------------- overlap
@@ -203,7 +228,7 @@ def kl_divergence(y_true, y_pred):
 
 def dice(y_true, y_pred, axis=None):
     """Returns 1 - 2 sum(t p) / (sum(t) + sum(p)) over `axis`; None for all axes, the batch included."""
-    return similarity.dice(*as_pair(y_true, y_pred), axis)[0]
+    return value(similarity, "dice", y_true, y_pred, axis)
 
 
 def tversky(y_true, y_pred, alpha=0.5, beta=0.5, axis=None):
@@ -215,4 +240,4 @@ def tversky(y_true, y_pred, alpha=0.5, beta=0.5, axis=None):
         beta: weight of the parts of `y_pred` outside `y_true`.
         axis: the axes that are summed; None for all, the batch included.
     """
-    return similarity.tversky(*as_pair(y_true, y_pred), alpha, beta, axis)[0]
+    return value(similarity, "tversky", y_true, y_pred, alpha, beta, axis)

@@ -1,5 +1,6 @@
 """Layers, named as in keras.layers."""
 
+from kerasette.errors import no_attribute
 from kerasette.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from kerasette.layers.attention import AdditiveAttention, Attention
 from kerasette.layers.augmentation import (
@@ -261,3 +262,17 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+_TEXT = "Texts and tables are prepared before training: give arrays of numbers."
+_INSTEAD = {  # what Keras has here, and what to do
+    **dict.fromkeys(
+        ("Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"),
+        _TEXT,
+    ),
+    "Lambda": "Use kerasette.ops and operators on symbolic tensors, or a Layer with forward and backward.",
+    "Wrapper": "Subclass Layer.",
+}
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, __all__, _INSTEAD.get(name, ""))

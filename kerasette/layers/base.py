@@ -127,7 +127,7 @@ class Layer(Operation, Configurable, metaclass=Aliased):
 
     @property
     def trainable(self) -> bool:
-        """Whether training may change the parameters; a compiled model notices at its next compile()."""
+        """Whether training may change the parameters; compiled models notice at their next compile()."""
         return self._trainable
 
     @trainable.setter

@@ -4,8 +4,10 @@
 ('mean_squared_error', 'mean_squared_error', 'mean_squared_error')
 """
 
+from collections.abc import Callable
+
 from kerasette import registry
-from kerasette.errors import type_error, value_error
+from kerasette.errors import no_attribute, type_error, value_error
 from kerasette.functions.values import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -80,12 +82,14 @@ _CLASSES = {  # function -> the class with its backward
 }
 
 
-def get(identifier, custom_objects: dict | None = None) -> Loss | None:
+def get(identifier, custom_objects: dict | None = None) -> Loss | Callable | None:
     """Returns the Loss for a name, a function of this module, a config, a class or a Loss; None for None.
+
+    A function of one's own comes back as it is, as in Keras; `compile` finds its gradient.
 
     Raises:
         InvalidValue: for an unknown name, with the nearest one.
-        InvalidType: for a function of one's own, or a Loss without forward and backward.
+        InvalidType: for what is no loss, or a Loss without forward and backward, or call.
     """
     if isinstance(identifier, dict):
         identifier = deserialize(identifier, custom_objects)
@@ -97,10 +101,16 @@ def get(identifier, custom_objects: dict | None = None) -> Loss | None:
     if loss is None:
         return None
     if not isinstance(loss, Loss):
-        raise _no_loss(loss)
-    for name in ("forward", "backward"):
-        if getattr(type(loss), name) is getattr(Loss, name):
-            raise _without_gradient(type(loss).__name__, f"no {name}")
+        if callable(loss):
+            return loss
+        raise type_error(f"A loss is a name, a function, a config or a Loss; got {type(loss).__name__}.")
+    lacks = [name for name in ("forward", "backward") if getattr(type(loss), name) is getattr(Loss, name)]
+    if lacks and (len(lacks) == 1 or type(loss).call is Loss.call):
+        raise type_error(
+            f"The loss '{type(loss).__name__}' has no {lacks[0]}, so nothing can be trained with it.",
+            "Define call(self, y_true, y_pred) with kerasette.ops, or "
+            "forward(self, y_true, y_pred) -> (losses, cache) and backward(self, dlosses, cache) -> dy_pred.",
+        )
     return loss
 
 
@@ -113,20 +123,6 @@ def _named(name, custom_objects):
             "numbers), 'categorical_crossentropy' (one column a class) or 'binary_crossentropy' (0 or 1)?",
         )
     return registry.find("loss", name, custom_objects)
-
-
-def _no_loss(item):
-    if callable(item):
-        return _without_gradient(getattr(item, "__name__", type(item).__name__), "no backward")
-    return type_error(f"A loss is a name, a config or a Loss; got {type(item).__name__}.")
-
-
-def _without_gradient(name, lack):
-    return type_error(
-        f"The loss '{name}' has {lack}, so nothing can be trained with it.",
-        "Subclass kerasette.losses.Loss and define forward(self, y_true, y_pred) -> (losses, cache) and "
-        "backward(self, dlosses, cache) -> dy_pred.",
-    )
 
 
 def choose(identifier, y_shape, output_shape) -> Loss | None:
@@ -153,3 +149,7 @@ def serialize(loss):
 def deserialize(name, custom_objects: dict | None = None):
     """Returns the Loss that a configuration (or a name) describes."""
     return registry.resolve("loss", name, custom_objects)
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, [own for own in globals() if not own.startswith("_")])

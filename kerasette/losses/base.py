@@ -1,5 +1,7 @@
 """The contract of a loss, and how single losses become one number."""
 
+from functools import partial
+
 import numpy as np
 
 from kerasette.backend import FLOATS, floatx, is_array, xp_of
@@ -12,7 +14,7 @@ REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "
 
 
 class Loss(Configurable, metaclass=Aliased):
-    """Base of all losses. Write your own by defining `forward` and `backward`.
+    """Base of all losses. Write your own by defining `call`, or `forward` and `backward`.
 
     Args:
         name: by default the class's name in snake case.
@@ -36,6 +38,15 @@ class Loss(Configurable, metaclass=Aliased):
     ...         return (error**4).mean(axis=-1), error
     ...     def backward(self, dlosses, error):
     ...         return 4.0 * error**3 * (dlosses[:, None] / error.shape[-1])
+    >>> Quartic()([[0.0, 0.0]], [[1.0, 2.0]])
+    8.5
+
+    The same as a formula, which is slower and leaves the gradient to the operations:
+
+    >>> from kerasette import ops
+    >>> class Quartic(Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return ops.mean((y_pred - y_true) ** 4, axis=-1)
     >>> Quartic()([[0.0, 0.0]], [[1.0, 2.0]])
     8.5
     """
@@ -65,6 +76,8 @@ class Loss(Configurable, metaclass=Aliased):
             y_true: targets as `prepare` made them, (n, ...).
             y_pred: predictions (n, ...).
         """
+        if type(self).call is not Loss.call:  # a formula: values can be had, a gradient only in compile()
+            return self.call(y_true, y_pred), None
         raise type_error(
             f"{type(self).__name__} has no forward.",
             "Define forward(self, y_true, y_pred) -> (losses, cache), and backward.",
@@ -145,7 +158,18 @@ class Loss(Configurable, metaclass=Aliased):
         return None if valid is None else float(valid.sum())
 
     def call(self, y_true, y_pred):
-        """Returns the single losses of arrays, as Keras's method of that name."""
+        """Returns the single losses, as Keras's method of that name.
+
+        A subclass may define this one alone, with operators and `kerasette.ops`, instead of `forward` and
+        `backward`: `compile` then finds the gradient by itself.
+
+        Args:
+            y_true: targets (n, ...).
+            y_pred: predictions (n, ...), or such an array within a formula that is being recorded.
+        """
+        record = getattr(y_pred, "__kerasette_call__", None)
+        if record is not None:
+            return record(partial(self.forward, y_true), self.backward)
         return self.forward(y_true, y_pred)[0]
 
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -156,8 +180,11 @@ class Loss(Configurable, metaclass=Aliased):
             sample_weight: factor of each loss: a number, (n,), or in the shape of the losses.
 
         Returns:
-            A float, or the array of single losses where `reduction` is "none".
+            A float, or the array of single losses where `reduction` is "none"; recorded, where y_pred is
+            (see `ops.recording`).
         """
+        if hasattr(y_pred, "__kerasette_call__"):
+            return self._reduce_recorded(self.call(y_true, y_pred), y_true, sample_weight)
         dtype = self.dtype or floatx()
         if is_array(y_pred):
             y_pred = y_pred.astype(dtype, copy=False)
@@ -167,6 +194,22 @@ class Loss(Configurable, metaclass=Aliased):
         if not is_array(y_true):
             y_true = xp.asarray(np.asarray(y_true))
         return self._reduce(xp, self.call(y_true, y_pred), sample_weight, self.valid(y_true))
+
+    def _reduce_recorded(self, losses, y_true, weights):
+        """Returns what `_reduce` does, for losses within a formula that is being recorded."""
+
+        def compute(losses):
+            xp, given = xp_of(losses), weights
+            factors = xp.ones_like(losses)
+            if weights is not None:
+                given = weights if is_array(weights) else xp.asarray(weights, dtype=losses.dtype)
+                factors, given = weigh(factors, given.astype(losses.dtype, copy=False))
+            if self.reduction in (None, "none"):
+                return losses * factors, factors
+            factors = factors * self.scaler(len(losses), given, y_true)(losses)
+            return (losses * factors).sum(), factors
+
+        return losses.__kerasette_call__(compute, lambda dy, factors: dy * factors)
 
     def _reduce(self, xp, losses, weights, valid):
         if weights is not None:

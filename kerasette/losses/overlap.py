@@ -34,7 +34,9 @@ class _Overlap(FunctionLoss):
         return super().backward(dlosses.sum() if self.axis is None else dlosses, cache)
 
     def call(self, y_true, y_pred):
-        """Returns the losses; a single one where `axis` is None."""
+        """Returns the losses; of arrays a single one where `axis` is None."""
+        if hasattr(y_pred, "__kerasette_call__"):
+            return super().call(y_true, y_pred)
         return super().forward(y_true, y_pred)[0]
 
     def scaler(self, rows, weights, y_true=None):

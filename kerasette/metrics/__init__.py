@@ -9,7 +9,7 @@
 # ruff: noqa: F401 - the names are for users
 
 from kerasette import registry
-from kerasette.errors import type_error, unknown, value_error
+from kerasette.errors import no_attribute, type_error, unknown, value_error
 from kerasette.functions.values import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -194,3 +194,7 @@ def deserialize(config, custom_objects: dict | None = None):
     if isinstance(config, dict) and config.get("class_name") == "function":
         return _named(config["config"], custom_objects)
     return registry.resolve("metric", config, custom_objects)
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, [own for own in globals() if not own.startswith("_")])

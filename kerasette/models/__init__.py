@@ -1,5 +1,6 @@
 """Model and Sequential: what learns."""
 
+from kerasette.errors import no_attribute
 from kerasette.models.model import Model
 from kerasette.models.sequential import Sequential
 
@@ -13,4 +14,4 @@ def __getattr__(name):
         from kerasette import saving  # lazy
 
         return getattr(saving, name)
-    raise AttributeError(f"module 'kerasette.models' has no attribute '{name}'")
+    raise no_attribute(__name__, name, __all__)

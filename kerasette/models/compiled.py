@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasette import data
 from kerasette.backend import module, next_seed, to_module, to_numpy, xp_of
+from kerasette.data.checks import warn
 from kerasette.engine import Engine, Head, Plan
 from kerasette.errors import type_error, value_error
 from kerasette.models import compiling
@@ -29,7 +30,11 @@ class Compiled(Portable):
         self._compiled = None
         self._known = None  # (engine, signature)
         self._run = None  # of the fit that is running
-        self._lock = threading.Lock()
+        self._make_locks()
+
+    def _make_locks(self):
+        self._lock = threading.Lock()  # of the predictor's buffers
+        self._turn = threading.RLock()  # of the engine that trains and evaluates, and its running sums
 
     # ------------------------------------------------------------ compile
 
@@ -85,6 +90,7 @@ class Compiled(Portable):
         self._engine = None
         if self.built:
             self._make_engine()
+            self._settle()
         else:
             compiling.check_names(loss, metrics, weighted_metrics)
         return self
@@ -92,9 +98,10 @@ class Compiled(Portable):
     def _make_engine(self, seed=None):
         """Makes the plan and the engine for training; which layers are trainable is settled now."""
         wanted = self._compiled
-        self._switches = self._trainable_now()
+        self._switches, self._told = self._trainable_now(), None
         names = self.output_names
         losses = compiling.losses_of(wanted["loss"], names)
+        compiling.try_out(losses, self.graph.outputs, self._float_type(), self._xp())
         weights = compiling.weights_of(wanted["loss_weights"], names)
         trained = self.trainable_weights
         plan = Plan(
@@ -156,11 +163,35 @@ class Compiled(Portable):
             )
         if self._engine is None:
             self._make_engine()
+            self._settle()
         self._follow()
         if not self.optimizer.serves(self._engine.runs):
             raise value_error(
                 f"{self.name}.{who}: its {type(self.optimizer).__name__} now belongs to another model.",
                 "Give each model an optimizer of its own, or compile this one again.",
+            )
+
+    def _settle(self):
+        """Notes in each layer which state of `trainable` the last compile() has seen, of whatever model."""
+        for layer, on in self._switches:
+            layer._settled = on
+
+    def _warn_of_switches(self, who):
+        """Warns, once for each change, where layers were frozen or thawed and no model was compiled since."""
+        now = self._trainable_now()
+        if now in (self._switches, self._told):
+            return
+        self._told = now
+        changed = [
+            layer for layer, on in now if layer.graph is None and vars(layer).get("_settled", on) is not on
+        ]
+        changed = [layer for layer in changed if layer.parameters]
+        if changed:
+            names = ", ".join(f"'{layer.name}'" for layer in changed[:4])
+            more = " and others" if len(changed) > 4 else ""
+            warn(
+                f"{self.name}.{who}: trainable of {names}{more} was changed after compile(), "
+                "which has no effect on this model until it is compiled again."
             )
 
     def _want_loss(self, who):
@@ -262,7 +293,11 @@ class Compiled(Portable):
         self._steps_done, self._epochs_done = done
 
     def _build_for(self, x):
-        """Makes the parameters of a model that waits for its first data (Sequential)."""
+        """Makes the parameters of a model that waits for its first data (Sequential); returns `x`.
+
+        Where `x` gives each batch only once, and one was looked at, another object that gives them all.
+        """
+        return x
 
 
 def _readers(graph):

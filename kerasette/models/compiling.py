@@ -1,8 +1,12 @@
 """What compile() was given, spread over the outputs: losses, weights and metrics."""
 
+from functools import partial
+from types import FunctionType, MethodType
+
 from kerasette import losses, metrics, optimizers
 from kerasette.errors import hint, one_of, positive_int, type_error, value_error
 from kerasette.losses import Loss
+from kerasette.models.written_loss import WrittenLoss, loss_for
 from kerasette.optimizers import Optimizer
 from kerasette.registry import names
 
@@ -18,13 +22,19 @@ def sort_out(optimizer, loss):
 
 
 def _is_optimizer(value):
+    if isinstance(value, type):
+        return issubclass(value, Optimizer)
     return isinstance(value, Optimizer) or (isinstance(value, str) and value in names("optimizer"))
 
 
 def _is_loss(value):
     if isinstance(value, (list, dict)) and not (isinstance(value, dict) and "class_name" in value):
         return True
-    return isinstance(value, Loss) or (isinstance(value, str) and value in names("loss"))
+    if isinstance(value, type):
+        return issubclass(value, Loss)
+    if isinstance(value, str):
+        return value in names("loss")
+    return isinstance(value, (Loss, FunctionType, MethodType, partial))
 
 
 def per_output(value, output_names, what):
@@ -55,7 +65,14 @@ def per_output(value, output_names, what):
 
 def losses_of(loss, output_names):
     """Returns a Loss (or None) for each output."""
-    return [losses.get(one) for one in per_output(loss, output_names, "loss")]
+    return [loss_for(losses.get(one)) for one in per_output(loss, output_names, "loss")]
+
+
+def try_out(losses, tensors, dtype, xp):
+    """Raises InvalidType where a loss that is written as a formula has no gradient by its output."""
+    for loss, tensor in zip(losses, tensors, strict=True):
+        if isinstance(loss, WrittenLoss):
+            loss.try_out(tensor.shape[1:], dtype, xp)
 
 
 def check_switches(run_eagerly, steps_per_execution, jit_compile, auto_scale_loss):

@@ -1,7 +1,5 @@
 """Portable: what of a model lasts, for copies, pickles, other processes and resumed runs."""
 
-import threading
-
 from kerasette.models.flattening import Flat
 
 
@@ -45,7 +43,7 @@ class Portable:
 
     def __getstate__(self):
         state = super().__getstate__()
-        for name in ("_lock", "_predictor", "_known", "_run", *_COMPILED):
+        for name in ("_lock", "_turn", "_predictor", "_known", "_run", *_COMPILED):
             state.pop(name, None)
         symbolic = {name: state.pop(name) for name in self.symbolic if name in state}
         progress = None if self._engine is None else self.progress()
@@ -54,7 +52,7 @@ class Portable:
     def __setstate__(self, state):
         self.__dict__.update(state["attributes"])
         self.__dict__.update(state["symbolic"].rebuild())
-        self._lock = threading.Lock()
+        self._make_locks()
         self._engine = self._predictor = self._known = self._run = None
         if state["progress"] is not None:
             self._remake_engine(state["progress"]["seed"])

@@ -1,5 +1,7 @@
 """Sequential: a chain of layers, built when its input shape is known."""
 
+from itertools import chain
+
 import numpy as np
 
 from kerasette.errors import type_error, value_error
@@ -131,13 +133,17 @@ class Sequential(Model):
 
     def _build_for(self, x):
         if self.built:
-            return
+            return x
         if not self._chain:
             raise value_error(f"{self.name} has no layers.", "Add some first.")
         shape = np.shape(x) if isinstance(x, (list, tuple)) else getattr(x, "shape", None)
         if shape is None:
+            batch, x = _first_batch(x)
+            shape = getattr(batch, "shape", None)
+        if shape is None:
             self._described()
         self.build((None, *shape[1:]) if len(shape) > 1 else (None, 1))
+        return x
 
     def _ensure_built(self, shapes):
         if not self.built:
@@ -147,6 +153,18 @@ class Sequential(Model):
     def _call_now(self, inputs, training, named=None, options=None):
         self._build_for(inputs[0])
         return super()._call_now(inputs, training, named, options)
+
+
+def _first_batch(x):
+    """Returns the inputs of the first batch of an object that makes batches, and what gives them all."""
+    if hasattr(x, "__next__"):
+        first = next(x, None)
+        x = x if first is None else chain([first], x)
+    elif hasattr(x, "__getitem__") and hasattr(x, "__len__") and not isinstance(x, dict):
+        first = x[0] if len(x) else None
+    else:
+        first = next(iter(x), None) if hasattr(x, "__iter__") else None
+    return first[0] if isinstance(first, (tuple, list)) and first else first, x
 
 
 def _input_of(layer):

@@ -116,11 +116,12 @@ class Trainer(Compiled):
         listeners, history = callbacks_package.assemble(
             callbacks, self, verbose=verbose, epochs=epochs, steps=batches.steps, resume=resume
         )
-        self.stop_training = False
-        self.history = history
-        self._run = Run(self, batches, validation, listeners, range(initial_epoch, epochs))
-        with Interrupt() as interrupt, self._engine.session(batches.batch_size or 32, training=True):
-            self._run_epochs(self._run, validation_freq, interrupt)
+        run = Run(self, batches, validation, listeners, range(initial_epoch, epochs))
+        self._warn_of_switches("fit")
+        session = self._engine.session(batches.batch_size or 32, training=True)
+        with self._turn, Interrupt() as interrupt, session:
+            self.stop_training, self.history, self._run = False, history, run
+            self._run_epochs(run, validation_freq, interrupt)
         return history
 
     def _run_epochs(self, run, validation_freq, interrupt):
@@ -175,10 +176,10 @@ class Trainer(Compiled):
 
     def _batches(self, who, parts, **settings):
         """Returns the batches of (x, y, sample_weight), once it is sure that there is a loss for them."""
-        self._build_for(parts[0])
+        x = self._build_for(parts[0])
         self._want_compiled(who)
         self._want_loss(who)
-        return data.make_batches(*parts, signature=self._signature(), who=who, **settings)
+        return data.make_batches(x, *parts[1:], signature=self._signature(), who=who, **settings)
 
     def _validation(self, given, batch_size, steps, allow_nonfinite):
         """Returns the batches of `validation_data`, or None."""
@@ -225,7 +226,7 @@ class Trainer(Compiled):
         listeners, _ = callbacks_package.assemble(
             callbacks, self, verbose=verbose, epochs=1, steps=batches.steps, history=False
         )
-        with Interrupt() as interrupt, self._engine.session(batches.batch_size or 32):
+        with self._turn, Interrupt() as interrupt, self._engine.session(batches.batch_size or 32):
             results = self._run_test(batches, listeners, interrupt)
         interrupt.raise_if_asked()
         if return_dict:
@@ -269,9 +270,8 @@ class Trainer(Compiled):
             allow_nonfinite: lets NaN and infinity in the data pass.
         """
         verbose = _verbosity("predict", verbose, auto=0)
-        self._build_for(x)
         batches = data.make_batches(
-            x,
+            self._build_for(x),
             signature=self._signature(),
             batch_size=PREDICT_ROWS if batch_size is None else batch_size,
             steps=steps,
@@ -308,11 +308,14 @@ class Trainer(Compiled):
 
     def _predict_engine(self):
         if self._predictor is None or self._is_left_behind(self._predictor):
+            self._predicting = self._trainable_now()
             self._predictor = self._engine_of(Plan(self.graph), seed=next_seed())
         return self._predictor
 
     def _compute(self, xs, training):
         """Returns the outputs for device arrays `xs` at once."""
+        if training and self._predictor is not None and self._predicting != self._trainable_now():
+            self._predictor = None  # what is frozen behaves as in inference
         engine = self._predict_engine()
         with self._lock:
             _, _, outs = engine.run(xs, training=training, step=next_seed() if training else 0)
@@ -335,11 +338,14 @@ class Trainer(Compiled):
     def _on_batch(self, who, step, x, y, sample_weight, class_weight, return_dict):
         rows = max(1, data.rows_of(x))
         batches = self._batches(who, (x, y, sample_weight), batch_size=rows, class_weight=class_weight)
-        self._reset()
-        with self._engine.session(batches.rows, training=step == self._train_step):
+        trains = step == self._train_step
+        if trains:
+            self._warn_of_switches(who)
+        with self._turn, self._engine.session(batches.rows, training=trains):
+            self._reset()
             for xs, ys, ws in batches.epoch(None):
                 step(xs, ys, ws)
-        results = self._logs()
+            results = self._logs()
         if return_dict:
             return results
         return next(iter(results.values())) if len(results) == 1 else list(results.values())

@@ -3,6 +3,8 @@
 A symbolic tensor among the arguments makes a node of the graph; arrays and numbers give an array at once.
 """
 
+from kerasette.errors import no_attribute
+from kerasette.ops import operators as _operators  # noqa: F401  # gives symbolic and recorded ones + - * .
 from kerasette.ops.arithmetic import (
     abs,
     absolute,
@@ -10,6 +12,7 @@ from kerasette.ops.arithmetic import (
     divide,
     exp,
     log,
+    log1p,
     maximum,
     minimum,
     multiply,
@@ -17,13 +20,25 @@ from kerasette.ops.arithmetic import (
     power,
     relu,
     sigmoid,
+    softplus,
     sqrt,
     square,
     subtract,
     tanh,
     true_divide,
 )
-from kerasette.ops.axes import matmul, max, mean, min, softmax, sum
+from kerasette.ops.axes import log_softmax, matmul, max, mean, min, softmax, sum
+from kerasette.ops.choosing import (
+    argmax,
+    cast,
+    clip,
+    one_hot,
+    ones_like,
+    sign,
+    stop_gradient,
+    where,
+    zeros_like,
+)
 from kerasette.ops.logic import (
     all,
     any,
@@ -37,6 +52,7 @@ from kerasette.ops.logic import (
     logical_or,
     not_equal,
 )
+from kerasette.ops.making import arange, convert_to_numpy, convert_to_tensor, ones, zeros
 from kerasette.ops.shaping import (
     concatenate,
     expand_dims,
@@ -44,6 +60,7 @@ from kerasette.ops.shaping import (
     reshape,
     shape,
     squeeze,
+    stack,
     swapaxes,
     transpose,
 )
@@ -54,7 +71,13 @@ __all__ = [
     "add",
     "all",
     "any",
+    "arange",
+    "argmax",
+    "cast",
+    "clip",
     "concatenate",
+    "convert_to_numpy",
+    "convert_to_tensor",
     "divide",
     "equal",
     "exp",
@@ -65,6 +88,8 @@ __all__ = [
     "less",
     "less_equal",
     "log",
+    "log1p",
+    "log_softmax",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -77,19 +102,33 @@ __all__ = [
     "multiply",
     "negative",
     "not_equal",
+    "one_hot",
+    "ones",
+    "ones_like",
     "power",
     "relu",
     "reshape",
     "shape",
     "sigmoid",
+    "sign",
     "softmax",
+    "softplus",
     "sqrt",
     "square",
     "squeeze",
+    "stack",
+    "stop_gradient",
     "subtract",
     "sum",
     "swapaxes",
     "tanh",
     "transpose",
     "true_divide",
+    "where",
+    "zeros",
+    "zeros_like",
 ]
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, __all__)

@@ -156,6 +156,13 @@ class Log(Unary):
 
 
 @register("operation")
+class Log1p(Unary):
+    """Natural logarithm of 1 + x."""
+
+    pair = functions.log1p, functions.log1p_backward
+
+
+@register("operation")
 class Sqrt(Unary):
     """Square root of x."""
 
@@ -177,6 +184,14 @@ class Sigmoid(Unary):
     module = "keras.src.ops.nn"
     fuses_with = "sigmoid"
     pair = functions.sigmoid, functions.sigmoid_backward
+
+
+@register("operation")
+class Softplus(Unary):
+    """log(1 + exp(x))."""
+
+    module = "keras.src.ops.nn"
+    pair = functions.softplus, functions.softplus_backward
 
 
 @register("operation")
@@ -259,6 +274,11 @@ def log(x):
     return Log.of(x)
 
 
+def log1p(x):
+    """Returns the natural logarithm of 1 + x."""
+    return Log1p.of(x)
+
+
 def sqrt(x):
     """Returns the square root of x."""
     return Sqrt.of(x)
@@ -272,6 +292,11 @@ def relu(x):
 def sigmoid(x):
     """Returns 1 / (1 + exp(-x))."""
     return Sigmoid.of(x)
+
+
+def softplus(x):
+    """Returns log(1 + exp(x))."""
+    return Softplus.of(x)
 
 
 def tanh(x):

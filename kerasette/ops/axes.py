@@ -114,6 +114,27 @@ class Softmax(Op):
 
 
 @register("operation")
+class LogSoftmax(Softmax):
+    """log(softmax(x)) over an axis, without overflow.
+
+    Args:
+        axis: the axis, or several of them.
+        base: constants and name.
+    """
+
+    def __init__(self, axis=-1, **base):
+        super().__init__(axis, **base)
+        self.fuses_with = None
+
+    def forward(self, ctx, w, x):
+        (x,) = self.arguments(ctx, (x,))
+        return functions.log_softmax(x, self.axis, out=output_buffer(ctx, x.shape, (x,)))
+
+    def backward(self, ctx, w, dw, dy, cache):
+        return functions.log_softmax_backward(dy, cache, dx=ctx.buffer("dx", dy.shape))
+
+
+@register("operation")
 class Matmul(Op):
     """Matrix product over the last two axes, sample by sample."""
 
@@ -189,6 +210,11 @@ def min(x, axis=None, keepdims: bool = False):
 def softmax(x, axis=-1):
     """Returns exp(x) / sum(exp(x)) over `axis`."""
     return Softmax.of(x, axis=axis)
+
+
+def log_softmax(x, axis=-1):
+    """Returns the logarithm of softmax(x), without overflow."""
+    return LogSoftmax.of(x, axis=axis)
 
 
 def matmul(x1, x2):

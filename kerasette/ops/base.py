@@ -6,6 +6,7 @@ from kerasette.backend import floatx, is_array, module, to_module, xp_of
 from kerasette.errors import one_of, type_error, value_error
 from kerasette.functions.constants import Constant
 from kerasette.graph import Context, Operation, SymbolicTensor
+from kerasette.ops.recording import Recorded
 from kerasette.registry import Configurable, auto_name, snake_case
 
 ARRAY_TYPES = ("float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
@@ -35,15 +36,22 @@ class Op(Operation, Configurable):
     def of(cls, *arguments, **settings):
         """Returns the result for `arguments`: symbolic tensors, arrays, numbers; a node if one is symbolic.
 
+        Where one is recorded (see ops.recording) so is the result.
+
         Args:
             arguments: in the order of the function.
             settings: constructor arguments of this class.
         """
         arguments = [_known(argument) for argument in arguments]
-        tensors = [a for a in arguments if isinstance(a, SymbolicTensor)]
+        tensors = [a for a in arguments if isinstance(a, (SymbolicTensor, Recorded))]
         if not tensors:
             return cls(name=snake_case(cls.__name__), **settings).now(arguments)
-        constants = {k: _plain(a) for k, a in enumerate(arguments) if not isinstance(a, SymbolicTensor)}
+        constants = {
+            k: _plain(a) for k, a in enumerate(arguments) if not isinstance(a, (SymbolicTensor, Recorded))
+        }
+        if isinstance(tensors[0], Recorded):
+            operation = cls(constants=constants, name=snake_case(cls.__name__), **settings)
+            return tensors[0].recording.apply(operation, tensors)
         return cls(constants=constants, **settings).symbolic_call(tensors)
 
     def now(self, arguments):
@@ -60,7 +68,8 @@ class Op(Operation, Configurable):
         return dtypes[0] if whole and self.keeps_integers else floatx()
 
     def _has_fractions(self):
-        return any(np.asarray(v).dtype.kind == "f" for v in self.constants.values() if is_number(v))
+        numbers = (v if is_array(v) else np.asarray(v) for v in self.constants.values() if is_number(v))
+        return any(number.dtype.kind == "f" for number in numbers)
 
     def arguments(self, ctx, xs):
         """Returns the arrays `xs` and the constants in the order of the call, of one kind of number."""

@@ -1,11 +1,12 @@
-"""Gives symbolic tensors their operators: a + b, a[:, 1:], -a and so on make nodes."""
+"""Gives symbolic tensors and recorded arrays their operators: a + b, a[:, 1:], -a and so on."""
 
 import inspect
 
 from kerasette import activations
 from kerasette.graph import SymbolicTensor
-from kerasette.ops import arithmetic, axes, shaping
+from kerasette.ops import arithmetic, axes, logic, shaping
 from kerasette.ops.base import Op, decode, encode
+from kerasette.ops.recording import Recorded
 from kerasette.registry import auto_name, register
 
 
@@ -58,8 +59,15 @@ def install(cls) -> None:
         "matmul": axes.matmul,
     }
     for name, function in two.items():
-        setattr(cls, f"__{name}__", lambda self, other, function=function: function(self, other))
         setattr(cls, f"__r{name}__", _swapped(function))
+    compared = {
+        "gt": logic.greater,
+        "ge": logic.greater_equal,
+        "lt": logic.less,
+        "le": logic.less_equal,
+    }
+    for name, function in (two | compared).items():
+        setattr(cls, f"__{name}__", lambda self, other, function=function: function(self, other))
     cls.__neg__ = arithmetic.negative
     cls.__abs__ = arithmetic.absolute
     cls.__getitem__ = shaping.getitem
@@ -82,5 +90,6 @@ def _apply(tensor, activation, *arguments, **settings):
     return Activate.of(tensor, activation=activation, settings=settings)
 
 
-install(SymbolicTensor)
-SymbolicTensor.__kerasette_apply__ = _apply
+for _kind in (SymbolicTensor, Recorded):
+    install(_kind)
+    _kind.__kerasette_apply__ = _apply

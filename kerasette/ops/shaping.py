@@ -20,6 +20,13 @@ class _Moving(Op):
 class GetItem(_Moving):
     """x[key]; the key is the constant at position 1."""
 
+    def __init__(self, **base):
+        super().__init__(**base)
+        for part in self.key if self.constants else ():
+            whole = isinstance(part, int) and not isinstance(part, bool)
+            if not (whole or part is None or part is Ellipsis or isinstance(part, slice)):
+                raise self.error(f"a key has slices, whole numbers, None and ..., got {part!r}.")
+
     @property
     def key(self):
         """Slices, whole numbers, None and `...`, as a tuple."""
@@ -45,10 +52,6 @@ class GetItem(_Moving):
 
     def _whole_key(self, rank):
         """Returns the key with one part for each axis, `...` spelled out."""
-        for part in self.key:
-            whole = isinstance(part, int) and not isinstance(part, bool)
-            if not (whole or part is None or part is Ellipsis or isinstance(part, slice)):
-                raise self.error(f"a key has slices, whole numbers, None and ..., got {part!r}.")
         taken = sum(part is not None and part is not Ellipsis for part in self.key)
         if taken > rank or self.key.count(Ellipsis) > 1:
             raise self.error(f"the key {self.key!r} has more parts than a tensor with {rank} axes.")
@@ -284,8 +287,33 @@ class Concatenate(Op):
         return functions.concatenate(self.arguments(ctx, xs), self.axis)
 
     def backward(self, ctx, w, dw, dy, cache):
-        parts = functions.concatenate_backward(dy, cache)
-        return parts[0] if len(parts) == 1 else parts
+        return self.for_inputs(functions.concatenate_backward(dy, cache))
+
+
+@register("operation")
+class Stack(Concatenate):
+    """Several inputs of one shape along a new axis.
+
+    Args:
+        axis: its place in the result; 0, Keras's default, is the batch, which symbolic tensors refuse.
+        base: constants and name.
+    """
+
+    def output_shape(self, *shapes):
+        place = normalize_axis(self.axis, len(shapes[0]) + 2, self.name) - 1
+        if place < 0:
+            raise self.error("the batch stays the first axis; name another one, e.g. axis=-1.")
+        if self.constants:
+            raise self.error("joins symbolic tensors with each other, or arrays with each other.")
+        if len(set(shapes)) > 1:
+            raise self.error(f"samples of shape {' and '.join(map(pretty, shapes))} differ.")
+        return (*shapes[0][:place], len(shapes), *shapes[0][place:])
+
+    def forward(self, ctx, w, *xs):
+        return functions.stack(self.arguments(ctx, xs), self.axis)
+
+    def backward(self, ctx, w, dw, dy, cache):
+        return self.for_inputs(functions.stack_backward(dy, cache))
 
 
 # ---------------------------------------------------------------- the functions
@@ -324,6 +352,11 @@ def swapaxes(x, axis1, axis2):
 def concatenate(xs, axis=0):
     """Returns the inputs one behind the other along `axis`."""
     return Concatenate.of(*xs, axis=axis)
+
+
+def stack(xs, axis=0):
+    """Returns the inputs, which have one shape, along a new axis."""
+    return Stack.of(*xs, axis=axis)
 
 
 def shape(x):

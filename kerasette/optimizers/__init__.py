@@ -1,7 +1,7 @@
 """Optimizers: vector arithmetic on the contiguous runs that a model's parameters form."""
 
 from kerasette import registry
-from kerasette.errors import type_error
+from kerasette.errors import no_attribute, type_error
 from kerasette.optimizers import schedules
 from kerasette.optimizers.adam import Adam, Adamax, AdamW, Nadam
 from kerasette.optimizers.adaptive import Adadelta, Adagrad, RMSprop
@@ -69,3 +69,7 @@ __all__ = [
     "schedules",
     "serialize",
 ]
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, __all__)

@@ -1,5 +1,6 @@
 """summary: the table of a model's layers."""
 
+import operator
 import shutil
 import sys
 
@@ -8,6 +9,8 @@ from kerasette.layers import Layer
 from kerasette.models import Model, Sequential
 from kerasette.plotting.scene import shape_text, type_name
 
+UNBROKEN = (1, 2)  # the columns of shapes and numbers, which read badly in several lines
+NAME = 18  # characters that are left of a name before shapes are cut
 NARROWEST = 6  # characters of a column
 WIDEST = 98  # characters of a table, where the terminal has room and nobody asks for more
 PLAIN = str.maketrans("┏┳┓┡╇┩└┴┘━─┃│", "+++++++++=-||")
@@ -48,6 +51,7 @@ def rows_of(model, expand_nested: bool = False, level: int = 0) -> tuple[list[Ro
         chain = chain and len(node.positional) <= 1
     used = [id(tensor) for node in model.graph.nodes for tensor in node.inputs]
     chain = chain and len(set(used)) == len(used) and len(model.graph.inputs) == len(model.graph.outputs) == 1
+    chain = chain or isinstance(model, Sequential)  # whatever its masks are made of
     number = {}  # node -> which call of its layer it is, as the layer counts
     for operation in calls:
         number.update((node, k) for k, node in enumerate(getattr(operation, "_nodes", ())))
@@ -174,10 +178,17 @@ def _widths(heads, lines, line_length, positions):
     wanted = line_length or min(WIDEST, max(80, shutil.get_terminal_size((80, 24)).columns))
     spare = wanted - (sum(widths) + 3 * len(widths) + 1)
     words = [max(map(_longest_word, column)) for column in columns]
-    while spare < 0:  # cut where whole words still fit, as long as there is such a column
-        loose = [k for k, width in enumerate(widths) if width > words[k]] or range(len(widths))
-        widths[max(loose, key=widths.__getitem__)] -= 1
-        spare += 1
+    whole = {k: max(_longest_word(heads[k]), *(len(line[k]) for line in lines), 0) for k in UNBROKEN}
+    floors = (  # names are cut at words, then anywhere, then shapes too
+        [whole.get(k, least) for k, least in enumerate(words)],
+        [whole.get(k, NAME) for k in range(len(widths))],
+        [0] * len(widths),
+    )
+    for least in floors:
+        while spare < 0 and any(map(operator.gt, widths, least)):
+            loose = [k for k, width in enumerate(widths) if width > least[k]]
+            widths[max(loose, key=widths.__getitem__)] -= 1
+            spare += 1
     if line_length is not None:
         widths = [width + spare // len(widths) for width in widths]
         widths[0] += spare % len(widths)

@@ -1,5 +1,6 @@
 """Files and configurations: what a model is made of, written down and read again."""
 
+from kerasette.errors import no_attribute
 from kerasette.saving.cloning import clone_model
 from kerasette.saving.config import model_config, model_from_config, model_from_json, model_to_json
 from kerasette.saving.guard import parameter_limit
@@ -37,3 +38,7 @@ __all__ = [
     "save_weights",
     "serialize_keras_object",
 ]
+
+
+def __getattr__(name):
+    raise no_attribute(__name__, name, __all__)

@@ -8,6 +8,7 @@ from kerasette.errors import type_error, value_error
 from kerasette.saving.legacy_config import modern_optimizer, modern_part
 
 _LISTS = ("metrics", "weighted_metrics")
+_BY_SHAPE = ("acc", "accuracy", "ce", "crossentropy")  # names of metrics
 # What Keras writes too, and nothing here depends on.
 _WITHOUT_EFFECT = {
     "run_eagerly",
@@ -45,9 +46,8 @@ def training_config(model) -> dict | None:
     plain = {name: optimizer[name] for name in ("class_name", "config")}
     older = {name: _older(config[name]) for name in ("loss", *_LISTS)}
     # Keras doesn't find "mse" in its own files, but it finds the class.
-    older["loss"] = _read(
-        older["loss"], lambda one: _written(losses.get(one)) if isinstance(one, str) else one
-    )
+    own = registry.names("loss")
+    older["loss"] = _read(older["loss"], lambda one: _written(losses.get(one)) if one in own else one)
     return {**config, **older, "optimizer_config": plain}
 
 
@@ -116,11 +116,17 @@ def _read(value, make):
 
 
 def _loss(value):
-    return value if isinstance(value, str) else losses.get(_entry(value, "loss"))
+    if isinstance(value, str):
+        return value if value in registry.names("loss") else losses.get(value)
+    return losses.get(_entry(value, "loss"))
 
 
 def _metric(value):
-    return value if isinstance(value, str) else metrics.get(_entry(value, "metric"))
+    """Returns a metric; names that aren't the user's stay, since some go by the shape of the targets."""
+    if isinstance(value, str):
+        known = *registry.names("metric"), *registry.names("loss"), *_BY_SHAPE
+        return value if value in known else metrics.get(value)
+    return metrics.get(_entry(value, "metric"))
 
 
 def _entry(value, kind):

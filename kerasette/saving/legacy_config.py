@@ -83,8 +83,10 @@ def modern(entry: dict, unlist: bool = False) -> dict:
 
 def _is_operation(entry, config):
     """Tells Add, the operation of an `.h5` file, from Add, the layer: only layers say `trainable`."""
-    here = entry["class_name"] in registry.names("operation")
-    return here and "trainable" not in config and "dtype" not in config
+    name = entry["class_name"]
+    if name not in registry.names("layer"):
+        return name in registry.names("operation")
+    return name in registry.names("operation") and "trainable" not in config and "dtype" not in config
 
 
 def _of_model(config, unlist):

@@ -1,7 +1,9 @@
 """Helpers around models: labels, splits, files, seeds, the registry of own classes, pictures."""
 
 from kerasette.backend import set_random_seed
+from kerasette.errors import no_attribute
 from kerasette.registry import reset_names as clear_session
+from kerasette.utils.batches import PyDataset, Sequence
 from kerasette.utils.files import get_file
 from kerasette.utils.numerical import normalize, to_categorical
 from kerasette.utils.objects import (
@@ -27,6 +29,8 @@ _PLOTTING = ("model_to_dot", "plot_history", "plot_model")
 
 __all__ = [
     "CustomObjectScope",
+    "PyDataset",
+    "Sequence",
     "TimeSeries",
     "TimeseriesGenerator",
     "clear_session",
@@ -50,13 +54,25 @@ __all__ = [
     "train_test_split",
 ]
 
+_READ = "Read the files yourself and give fit arrays, or an object that makes batches (PyDataset)."
+_INSTEAD = dict.fromkeys(  # what Keras has here, and what to do
+    (
+        "FeatureSpace",
+        "audio_dataset_from_directory",
+        "image_dataset_from_directory",
+        "load_img",
+        "text_dataset_from_directory",
+    ),
+    _READ,
+)
+
 
 def __getattr__(name):
     if name in _PLOTTING:
         from kerasette import plotting  # lazy
 
         return getattr(plotting, name)
-    raise AttributeError(f"module 'kerasette.utils' has no attribute '{name}'")
+    raise no_attribute(__name__, name, __all__, _INSTEAD.get(name, ""))
 
 
 def __dir__():

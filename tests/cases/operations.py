@@ -1,7 +1,7 @@
 """Arithmetic, reductions, slices, and what combines several inputs."""
 
 from kerasette import functions as f
-from tests.harness import Case, apart, away_from, normal, uniform
+from tests.harness import Case, apart, away_from, booleans, normal, uniform
 
 X = [(4, 6)]
 CUBE = [(2, 3, 4)]
@@ -16,6 +16,13 @@ def op(name, shapes, *inputs, keras=None, **keywords):
 
 POSITIVE = uniform(0.2, 3.0)
 NONZERO = away_from(0.0, gap=0.3)
+
+
+def limited(low, high):
+    """Keras's clip, which takes infinities for limits that aren't there."""
+    return lambda keras, x: keras.ops.clip(x, low, high)
+
+
 KEY = (slice(None), slice(3, 0, -2), None, 1)
 
 OPERATIONS = [
@@ -51,8 +58,14 @@ OPERATIONS = [
     op("absolute", X, away_from(0.0)),
     op("exp", X, in_place=True),
     op("log", X, POSITIVE),
+    op("log1p", X, POSITIVE),
     op("sqrt", X, POSITIVE, in_place=True),
     op("square", X),
+    op("clip", X, away_from(-0.5, 1.0), keras=limited(-0.5, 1.0), low=-0.5, high=1.0),
+    op("clip", X, away_from(0.5), keras=limited(0.5, float("inf")), low=0.5, high=None),
+    op("where", [(4, 6), (4, 6), (4, 6)], booleans(0.5), differentiate=(1, 2)),
+    op("where", [(2, 3, 4), (3, 1), 1.5], booleans(0.5), differentiate=(1,)),
+    op("where", [(4, 1), 1.5, (4, 6)], booleans(0.5), differentiate=(2,)),
     op("getitem", CUBE, keras=lambda keras, x: x[KEY], key=KEY),
     op("getitem", CUBE, keras=lambda keras, x: x[..., 1:], key=(..., slice(1, None))),
     op("sum_axes", CUBE, keras="ops.sum"),
@@ -72,6 +85,10 @@ OPERATIONS = [
 # ---------------------------------------------------------------- several inputs
 
 
+def stacked(axis):
+    return lambda keras, *xs: keras.ops.stack(list(xs), axis=axis)
+
+
 def merge(name, layer, *shapes, **keywords):
     """A case of a function of a list of arrays, against the layer of that name in Keras."""
 
@@ -86,6 +103,8 @@ def dot(axes, *shapes):
 
 
 MERGING = [
+    op("stack", [(2, 3), (2, 3)], keras=stacked(0), grouped=True),
+    op("stack", [(2, 3), (2, 3), (2, 3)], keras=stacked(-1), grouped=True, axis=-1),
     merge("add_all", "Add", (2, 3, 4), (2, 3, 4)),
     merge("add_all", "Add", (2, 1, 4), (2, 1, 1), (2, 3, 1)),
     merge("average_all", "Average", (2, 3), (2, 3), (2, 3)),

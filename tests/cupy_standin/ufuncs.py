@@ -106,7 +106,11 @@ def matmul(*args, axes=None, axis=None, keepdims=False, casting="same_kind", dty
 
 def _add_operators():
     def binary(function):
-        return lambda self, other: function(self, other)
+        def call(self, other):  # CuPy, too, leaves it to those that say that they take no ufuncs
+            refuses = getattr(other, "__array_ufunc__", True) is None
+            return NotImplemented if refuses else function(self, other)
+
+        return call
 
     for short, name in (OPERATORS | COMPARISONS).items():
         setattr(ndarray, f"__{short}__", binary(TABLE[name]))
