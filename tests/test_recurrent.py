@@ -312,6 +312,19 @@ def masked_loss(In, L, M):
     return M(tokens, L.Dense(2)(x))
 
 
+def masked_seq2seq(In, L, M):
+    """Keras's call with initial_state leaves the mask of its input out, though its output has it."""
+    source, target = In((None,), dtype="int32"), In((None,), dtype="int32")
+    embedding = L.Embedding(4, 3, mask_zero=True)
+    _, *states = L.LSTM(4, return_state=True, go_backwards=True)(embedding(source))
+    sequence, *last = L.LSTM(4, return_sequences=True, return_state=True)(
+        embedding(target), initial_state=states
+    )
+    both = L.Bidirectional(L.GRU(4, return_sequences=True))(sequence, initial_state=[last[0], states[1]])
+    heeded = L.GRU(4)(embedding(target), initial_state=last[1], mask=L.Masking().compute_mask(both))
+    return M([source, target], [L.Dense(2)(both), *last, heeded])
+
+
 def stacked(In, L, M):
     x = In((None, 3))
     cells = [L.LSTMCell(4), L.GRUCell(3, activation="relu"), L.SimpleRNNCell(2)]
@@ -367,6 +380,7 @@ def penalties(In, L, M):
     [
         (seq2seq, [(5, 3), (4, 2)], ()),
         (gru_seq2seq, [(6, 3), (4, 2)], ()),
+        (masked_seq2seq, [(6,), (5,)], (0, 1)),
         (masked_tower, [(6,)], (0,)),
         (masked_loss, [(6,)], (0,)),
         (stacked, [(6, 3)], ()),
@@ -879,7 +893,10 @@ WRONG = [
     (lambda: L.LSTM(2, activation="glu"), "activation"),
     (lambda: L.LSTM(2, return_sequences="yes"), "return_sequences"),
     (lambda: L.LSTMCell(2, activity_regularizer="l2"), "activity_regularizer"),
-    (lambda: L.LSTM(2)(normal(2, 3)), "needs inputs with 3 axes"),
+    (lambda: L.LSTM(2)(normal(2, 3)), r"needs inputs with 3 axes.* x\[..., None\]"),
+    (lambda: Sequential([Input((3, 1)), L.LSTM(2), L.GRU(2)]), "Set return_sequences=True"),
+    (lambda: Sequential([Input((3, 1)), L.LSTM(2, return_state=True), L.Dense(1)]), "has 3 outputs, a chain"),
+    (lambda: L.LSTM(2)(normal(2, 3, 4, 5)), "needs inputs with 3 axes.* Flatten"),
     (lambda: L.LSTM(2)(Input((3, None))), "known last axis"),
     (lambda: L.LSTM(2)(normal(2, 0, 3)), "at least one step"),
     (lambda: L.LSTM(2)(normal(2, 3, 4), initial_state=normal(2, 2)), "has 2 states"),
