@@ -24,10 +24,18 @@ WANTED = {
     "gan_mnist",
     "feature_maps",
     "augmentation",
+    "sine_forecast",
+    "noisy_series",
+    "damped_oscillator",
+    "mnist_rows_lstm",
+    "addition_seq2seq",
+    "char_text",
+    "small_transformer",
+    "gradient_flow",
     "demo",
 }
-# The package, its dependencies and the extras "plot" and "data".
-ALLOWED = {"kerasette", "numpy", "h5py", "tqdm", "matplotlib", "graphviz", "pandas", "sklearn"}
+# The package, its dependencies and the extras "examples" and "data".
+ALLOWED = {"kerasette", "numpy", "h5py", "tqdm", "matplotlib", "graphviz", "scipy", "pandas", "sklearn"}
 LONGEST = 120  # lines
 
 every_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -98,6 +106,16 @@ def test_runs_both_ways_and_draws(command, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "XOR: learned" in done.stdout
     assert (tmp_path / "new" / "xor.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_says_what_to_install_where_scipy_is_missing():
+    code = "import sys; sys.modules['scipy'] = None; import examples.damped_oscillator"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert 'pip install ".[examples]"' in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_smoke_fails_where_an_example_fails(tmp_path, monkeypatch, capsys):

@@ -425,6 +425,52 @@ def test_models_of_a_trained_one_s_layers():
     np.testing.assert_allclose(np.concatenate(found, axis=1), wanted, rtol=1e-5, atol=1e-6)
 
 
+def talkers(In, L, M):
+    """Returns a masked model from question and answer to the next tokens, and its encoder and decoder."""
+    question, answer = In((None,), dtype="int32"), In((None,), dtype="int32")
+    embedding = L.Embedding(7, 5, mask_zero=True)
+    reader = L.LSTM(6, return_state=True, go_backwards=True)
+    writer = L.LSTM(6, return_sequences=True, return_state=True)
+    speaker = L.Dense(7, activation="softmax")
+    _, *states = reader(embedding(question))
+    whole = M([question, answer], speaker(writer(embedding(answer), initial_state=states)[0]))
+    before = [In((6,)), In((6,))]
+    written, *after = writer(embedding(answer), initial_state=before)
+    return whole, M(question, states), M([answer, *before], [speaker(written), *after])
+
+
+def spoken(encoder, decoder, questions, steps):
+    """Returns the shares of all tokens at each step, the likeliest being written every time."""
+    states, tokens, shares = encoder.predict(questions, verbose=0), np.ones((len(questions), 1), "int32"), []
+    for _ in range(steps):
+        share, *states = decoder.predict([tokens, *states], verbose=0)
+        shares.append(share[:, 0])
+        tokens = share.argmax(axis=-1).astype("int32")
+    return np.stack(shares, axis=1)
+
+
+def test_trained_models_taken_apart_answer_as_keras_s():
+    """Encoder and decoder, made of a trained model's layers, write what Keras's write, token by token."""
+    keras = keras_oracle.keras()
+    rng = np.random.default_rng(0)
+    questions, answers = rng.integers(1, 7, (32, 5)), rng.integers(1, 7, (32, 4))
+    questions[:9, 3:] = answers[:9, 2:] = 0
+    wanted = np.concatenate([answers[:, 1:], np.zeros((32, 1), int)], axis=1)
+    ours, theirs = talkers(Input, layers, Model), talkers(keras.Input, keras.layers, keras.Model)
+    theirs[0].set_weights(ours[0].get_weights())
+    for (model, *_), library in ((ours, kerasette), (theirs, keras)):
+        model.compile(loss="sparse_categorical_crossentropy", optimizer=library.optimizers.SGD(0.5))
+    histories = [
+        model.fit([questions, answers], wanted, 8, 20, shuffle=False, verbose=0).history["loss"]
+        for model, *_ in (ours, theirs)
+    ]
+    np.testing.assert_allclose(*histories, rtol=1e-4)
+    assert histories[0][-1] < 0.9 * histories[0][0]
+    found, known = (spoken(encoder, decoder, questions, 4) for _, encoder, decoder in (ours, theirs))
+    np.testing.assert_allclose(found, known, rtol=0, atol=2e-4)
+    np.testing.assert_array_equal(found.argmax(axis=-1), known.argmax(axis=-1))
+
+
 # ---------------------------------------------------------------- compiled steps
 
 
