@@ -71,7 +71,8 @@ def draw(progress, pairs, right, shares, path):
     left.set(title="1,000 new sums", xlabel="epoch", ylabel="share that is right", ylim=(0, 1.03))
     middle.scatter(*pairs[right].T, s=2, color="0.75")
     middle.scatter(*pairs[~right].T, s=9, color="tab:red")
-    middle.set(title=f"{np.sum(~right):,} of {len(pairs):,} wrong", xlabel="a", ylabel="b", aspect="equal")
+    title = f"{np.sum(~right):,} of {len(pairs):,} sums are wrong (red)"
+    middle.set(title=title, xlabel="a", ylabel="b", aspect="equal")
     shades = below.imshow(shares, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     below.set(title="535+61: shares of the next character", xlabel="character", ylabel="step: the ones first")
     below.set_xticks(range(len(CHARACTERS)), [*CHARACTERS[:-1], "end"])

@@ -1,4 +1,4 @@
-"""A small transformer: how its heads find the last time, and what came then.
+"""A small transformer notices that a series repeats, and its attention shows where it looks.
 
 python examples/small_transformer.py
 """
