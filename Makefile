@@ -22,7 +22,7 @@ help:
 $(VENV)/.base: pyproject.toml
 	@test -x $(PY) || $(PYTHON) -c "$(CHECK_PYTHON)"
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PIP) -e ".[plot]"
+	$(PIP) -e ".[examples]"
 	touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.base

@@ -1,4 +1,4 @@
-"""The tour: Iris, MNIST by a plain and a convolutional network, weights saved and loaded, pictures of it all.
+"""The tour: Iris, MNIST by a plain and a convolutional network, a forecast, weights saved, and pictures.
 
 python -m examples.demo
 """
@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # the other examples, 
 import iris
 import mnist_cnn
 import mnist_mlp
+import sine_forecast
 
 
 def save_and_load(model, fresh, x, path):
@@ -44,6 +45,8 @@ def main(argv=None):
     dense, history, (x, _) = mnist_mlp.main(options)
     print("\nMNIST: a convolutional network of two layers")
     convnet, longer, (images, _) = mnist_cnn.main(options)
+    print("\nA recurrent layer that goes on with a wave")
+    sine_forecast.main(options)
     print("\nWeights to HDF5 and back")
     save_and_load(dense, mnist_mlp.build(steps=10), x, args.out / "mnist.weights.h5")
     save_and_load(convnet, mnist_cnn.build(steps=10), images, args.out / "mnist_cnn.weights.h5")
@@ -56,7 +59,7 @@ def main(argv=None):
     print(f"MNIST: {shares[0]:.2%}, with convolutions {shares[1]:.2%}")
     print(f"{time.perf_counter() - began:.0f} s in all. The figures:")
     drawn = [f"{name}_{what}" for name in ("mnist", "mnist_cnn") for what in ("curves", "mistakes", "graph")]
-    for name in ("iris", *drawn):
+    for name in ("iris", *drawn, "sine_forecast"):
         print(f"  {args.out / name}.png")
 
 

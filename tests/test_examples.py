@@ -27,10 +27,18 @@ WANTED = {
     "augmentation",
     "resume",
     "keras_exchange",
+    "sine_forecast",
+    "noisy_series",
+    "damped_oscillator",
+    "mnist_rows_lstm",
+    "addition_seq2seq",
+    "char_text",
+    "small_transformer",
+    "gradient_flow",
     "demo",
 }
-# The package, its dependencies and the extras "plot" and "data".
-ALLOWED = {"kerasette", "numpy", "h5py", "tqdm", "matplotlib", "graphviz", "pandas", "sklearn"}
+# The package, its dependencies and the extras "examples" and "data".
+ALLOWED = {"kerasette", "numpy", "h5py", "tqdm", "matplotlib", "graphviz", "scipy", "pandas", "sklearn"}
 OPTIONAL = {"keras_exchange": {"keras"}}  # what an example does without, with a word about it
 LONGEST = 120  # lines
 
@@ -118,6 +126,16 @@ def test_the_exchange_does_without_keras(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Skipped: this example needs Keras 3") and not done.stderr
+
+
+def test_says_what_to_install_where_scipy_is_missing():
+    code = "import sys; sys.modules['scipy'] = None; import examples.damped_oscillator"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert 'pip install ".[examples]"' in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_smoke_fails_where_an_example_fails(tmp_path, monkeypatch, capsys):

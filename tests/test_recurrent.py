@@ -311,6 +311,19 @@ def masked_loss(In, L, M):
     return M(tokens, L.Dense(2)(x))
 
 
+def masked_seq2seq(In, L, M):
+    """Keras's call with initial_state leaves the mask of its input out, though its output has it."""
+    source, target = In((None,), dtype="int32"), In((None,), dtype="int32")
+    embedding = L.Embedding(4, 3, mask_zero=True)
+    _, *states = L.LSTM(4, return_state=True, go_backwards=True)(embedding(source))
+    sequence, *last = L.LSTM(4, return_sequences=True, return_state=True)(
+        embedding(target), initial_state=states
+    )
+    both = L.Bidirectional(L.GRU(4, return_sequences=True))(sequence, initial_state=[last[0], states[1]])
+    heeded = L.GRU(4)(embedding(target), initial_state=last[1], mask=L.Masking().compute_mask(both))
+    return M([source, target], [L.Dense(2)(both), *last, heeded])
+
+
 def stacked(In, L, M):
     x = In((None, 3))
     cells = [L.LSTMCell(4), L.GRUCell(3, activation="relu"), L.SimpleRNNCell(2)]
@@ -366,6 +379,7 @@ def penalties(In, L, M):
     [
         (seq2seq, [(5, 3), (4, 2)], ()),
         (gru_seq2seq, [(6, 3), (4, 2)], ()),
+        (masked_seq2seq, [(6,), (5,)], (0, 1)),
         (masked_tower, [(6,)], (0,)),
         (masked_loss, [(6,)], (0,)),
         (stacked, [(6, 3)], ()),
@@ -408,6 +422,52 @@ def test_models_of_a_trained_one_s_layers():
         found.append(y)
     wanted = whole.predict([x, z], verbose=0)
     np.testing.assert_allclose(np.concatenate(found, axis=1), wanted, rtol=1e-5, atol=1e-6)
+
+
+def talkers(In, L, M):
+    """Returns a masked model from question and answer to the next tokens, and its encoder and decoder."""
+    question, answer = In((None,), dtype="int32"), In((None,), dtype="int32")
+    embedding = L.Embedding(7, 5, mask_zero=True)
+    reader = L.LSTM(6, return_state=True, go_backwards=True)
+    writer = L.LSTM(6, return_sequences=True, return_state=True)
+    speaker = L.Dense(7, activation="softmax")
+    _, *states = reader(embedding(question))
+    whole = M([question, answer], speaker(writer(embedding(answer), initial_state=states)[0]))
+    before = [In((6,)), In((6,))]
+    written, *after = writer(embedding(answer), initial_state=before)
+    return whole, M(question, states), M([answer, *before], [speaker(written), *after])
+
+
+def spoken(encoder, decoder, questions, steps):
+    """Returns the shares of all tokens at each step, the likeliest being written every time."""
+    states, tokens, shares = encoder.predict(questions, verbose=0), np.ones((len(questions), 1), "int32"), []
+    for _ in range(steps):
+        share, *states = decoder.predict([tokens, *states], verbose=0)
+        shares.append(share[:, 0])
+        tokens = share.argmax(axis=-1).astype("int32")
+    return np.stack(shares, axis=1)
+
+
+def test_trained_models_taken_apart_answer_as_keras_s():
+    """Encoder and decoder, made of a trained model's layers, write what Keras's write, token by token."""
+    keras = keras_oracle.keras()
+    rng = np.random.default_rng(0)
+    questions, answers = rng.integers(1, 7, (32, 5)), rng.integers(1, 7, (32, 4))
+    questions[:9, 3:] = answers[:9, 2:] = 0
+    wanted = np.concatenate([answers[:, 1:], np.zeros((32, 1), int)], axis=1)
+    ours, theirs = talkers(Input, layers, Model), talkers(keras.Input, keras.layers, keras.Model)
+    theirs[0].set_weights(ours[0].get_weights())
+    for (model, *_), library in ((ours, kerasette), (theirs, keras)):
+        model.compile(loss="sparse_categorical_crossentropy", optimizer=library.optimizers.SGD(0.5))
+    histories = [
+        model.fit([questions, answers], wanted, 8, 20, shuffle=False, verbose=0).history["loss"]
+        for model, *_ in (ours, theirs)
+    ]
+    np.testing.assert_allclose(*histories, rtol=1e-4)
+    assert histories[0][-1] < 0.9 * histories[0][0]
+    found, known = (spoken(encoder, decoder, questions, 4) for _, encoder, decoder in (ours, theirs))
+    np.testing.assert_allclose(found, known, rtol=0, atol=2e-4)
+    np.testing.assert_array_equal(found.argmax(axis=-1), known.argmax(axis=-1))
 
 
 # ---------------------------------------------------------------- stateful layers
@@ -831,7 +891,10 @@ WRONG = [
     (lambda: L.LSTM(2, activation="glu"), "activation"),
     (lambda: L.LSTM(2, return_sequences="yes"), "return_sequences"),
     (lambda: L.LSTMCell(2, activity_regularizer="l2"), "activity_regularizer"),
-    (lambda: L.LSTM(2)(normal(2, 3)), "needs inputs with 3 axes"),
+    (lambda: L.LSTM(2)(normal(2, 3)), r"needs inputs with 3 axes.* x\[..., None\]"),
+    (lambda: Sequential([Input((3, 1)), L.LSTM(2), L.GRU(2)]), "Set return_sequences=True"),
+    (lambda: Sequential([Input((3, 1)), L.LSTM(2, return_state=True), L.Dense(1)]), "has 3 outputs, a chain"),
+    (lambda: L.LSTM(2)(normal(2, 3, 4, 5)), "needs inputs with 3 axes.* Flatten"),
     (lambda: L.LSTM(2)(Input((3, None))), "known last axis"),
     (lambda: L.LSTM(2)(normal(2, 0, 3)), "at least one step"),
     (lambda: L.LSTM(2)(normal(2, 3, 4), initial_state=normal(2, 2)), "has 2 states"),

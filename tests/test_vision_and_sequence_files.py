@@ -45,6 +45,13 @@ MODELS = {
         "y = L.LSTM(4, return_sequences=True)(b, initial_state=[h, c]); model = Model([a, b], L.Dense(2)(y))",
         [(5, 3), (4, 3)],
     ),
+    "masked encoder and decoder": (
+        "a, b = Input((5,), dtype='int32'), Input((None,), dtype='int32');"
+        "e = L.Embedding(5, 3, mask_zero=True); _, h, c = L.LSTM(4, return_state=True)(e(a));"
+        "y = L.LSTM(4, return_sequences=True)(e(b), initial_state=[h, c]);"
+        "model = Model([a, b], L.Dense(2)(y))",
+        [((5,), "int32"), ((4,), "int32")],
+    ),
     "attention": (
         "x = Input((5, 4)); y = L.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True);"
         "y = L.LayerNormalization()(L.Add()([x, y])); y = L.GroupQueryAttention(4, 2, 1)(y, x);"

@@ -25,6 +25,9 @@ class Embedding(Layer):
 
     Input: (batch, ...) whole numbers. Output: (batch, ..., output_dim).
 
+    A row that a batch uses several times gets the sum of its gradients. Keras on TensorFlow has Adam and
+    RMSprop add their squares one by one instead, so such rows move differently there.
+
     Raises:
         InvalidValue: in a call with a number that has no row, or that isn't whole.
 

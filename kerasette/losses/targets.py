@@ -50,8 +50,21 @@ def fit(y, output_shape, who: str, loss: str):
     raise value_error(
         f"{who} has the shape {y.shape}, the predictions {_batch(y, output_shape)}; "
         f"the loss {loss} needs both the same.",
-        "Give the last layer as many units as y has columns, or reshape y.",
+        _remedy(len(shape), len(output_shape)),
     )
+
+
+def _remedy(axes, wanted):
+    """Returns what to do where y has `axes` axes (of one sample) and the predictions have `wanted`."""
+    if axes < wanted and wanted > 1:
+        return (
+            "For one prediction a sample leave return_sequences out of the last recurrent layer, or Flatten."
+        )
+    if axes > wanted:
+        return (
+            "For a prediction at each step set return_sequences=True in the recurrent layers, or reshape y."
+        )
+    return "Give the last layer as many units as y has columns, or reshape y."
 
 
 def _batch(y, output_shape):

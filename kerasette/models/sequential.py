@@ -90,8 +90,15 @@ class Sequential(Model):
         return layer
 
     def _extend(self, layer):
+        tail = layer(self._tail)
+        if isinstance(tail, tuple):
+            layer._nodes.remove(tail[0].node)
+            raise value_error(
+                f"{self.name}: {layer.name} ({type(layer).__name__}) has {len(tail)} outputs, a chain passes",
+                "one on. Leave return_state out, or call the layers on one another and make a Model.",
+            )
         self._tails.append(self._tail)
-        self._tail = layer(self._tail)
+        self._tail = tail
 
     @property
     def layers(self):

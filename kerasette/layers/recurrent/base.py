@@ -25,8 +25,8 @@ class OverTime(Nesting):
         Args:
             inputs: (batch, steps, features).
             initial_state: a tensor (batch, units), or a list with one for each state.
-            mask: bool (batch, steps), False where a step is left out; in a graph that of the input comes
-                along by itself.
+            mask: bool (batch, steps), False where a step is left out. In a graph that of the input comes
+                along by itself, but, as in Keras, only where no initial_state is given.
             training: True or False fixes the mode of this call; None follows fit and predict.
 
         Returns:
@@ -38,6 +38,18 @@ class OverTime(Nesting):
             given["initial_state"] = states = [as_tensor(state) for state in spread(initial_state)]
             self._check_states(np.shape(as_tensor(inputs)), states)
         return super().__call__(inputs, training=training, **given)
+
+    def _check_inputs(self, shapes):
+        if len(shapes) == 1 and len(shapes[0]) == 1:
+            raise value_error(
+                f"{self.name} ({type(self).__name__}) needs inputs with 3 axes, (batch, steps, features),",
+                f"got shape {(None, *shapes[0])}. Set return_sequences=True in a recurrent layer before it,",
+                "or give a series of one feature as x[..., None].",
+            )
+        super()._check_inputs(shapes)
+
+    def _automatic_masks(self, inputs, named):
+        return {} if set(named) - {"mask"} else super()._automatic_masks(inputs, named)
 
     @property
     def keeps_state(self):
