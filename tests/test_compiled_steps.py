@@ -9,11 +9,12 @@ from kerasette.functions import kernels
 
 pytest.importorskip("numba")
 
-from kerasette.functions import compiled as compiled_loops
-from kerasette.functions import compiled_steps
+from kerasette.functions.compiled import jit
+from kerasette.functions.compiled import rows as compiled_rows
+from kerasette.functions.compiled import steps as compiled_steps
 
 pytestmark = pytest.mark.skipif(
-    not compiled_loops.sgemm_address(), reason="these loops know the BLAS of NumPy's wheels only"
+    not jit.sgemm_address(), reason="these loops know the BLAS of NumPy's wheels only"
 )
 
 GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
@@ -122,11 +123,11 @@ def test_tanh_is_true_to_float32():
 
 
 def test_without_a_known_blas_the_plain_loops_stay(monkeypatch):
-    monkeypatch.setattr(compiled_loops, "sgemm_address", lambda: 0)
+    monkeypatch.setattr(jit, "sgemm_address", lambda: 0)
     config.set_kernels("numba")
     assert kernels.compiled("lstm_steps") is None
     assert kernels.compiled("correlate") is None
-    assert kernels.compiled("add_bias") is compiled_loops.add_bias
+    assert kernels.compiled("add_bias") is compiled_rows.add_bias
 
 
 # ---------------------------------------------------------------- the cut

@@ -246,9 +246,9 @@ def test_what_does_not_suit_goes_the_plain_way():
 
 
 def test_every_compiled_function_stands_behind_a_plain_one():
-    from kerasette.functions import compiled, compiled_convolution, compiled_steps
+    from kerasette.functions.compiled import MODULES, WITH_PRODUCTS
 
-    names = {*compiled.__all__, *compiled_convolution.__all__, *compiled_steps.__all__}
+    names = {name for module in MODULES + WITH_PRODUCTS for name in module.__all__}
     sources = [*(ROOT / "kerasette").rglob("*.py")]
     marked, named = set(), set()
     for path in sources:

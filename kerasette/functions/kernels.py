@@ -81,7 +81,6 @@ def _table():
         return _State.table
     try:
         from kerasette.functions import compiled as compiled_loops
-        from kerasette.functions import compiled_convolution, compiled_steps
     except Exception as problem:  # numba can fail in many ways to suit the NumPy that is there
         if which == "numba":
             raise value_error(
@@ -90,7 +89,5 @@ def _table():
             ) from problem
         _State.table = {}
         return _State.table
-    with_products = (compiled_steps, compiled_convolution) if compiled_loops.sgemm_address() else ()
-    modules = (compiled_loops, *with_products)
-    _State.table = {name: getattr(module, name) for module in modules for name in module.__all__}
+    _State.table = compiled_loops.available()
     return _State.table

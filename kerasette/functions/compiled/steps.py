@@ -6,7 +6,7 @@ side by side. They take float32; tanh is a quotient of polynomials, true to abou
 
 import numpy as np
 
-from kerasette.functions.compiled import jit, product, sgemm_address, turned_product
+from kerasette.functions.compiled.jit import jit, product, sgemm_address, turned_product
 
 __all__ = [
     "gru_steps",

@@ -1,4 +1,4 @@
-"""Convolutions compiled as a whole: the functions of the same names in `convolution` say what they do.
+"""Convolutions compiled as a whole; `functions/convolution.py` has the plain ones of the same names.
 
 A few images at a time become rows of windows, small enough to stay in the cache until the matrix product has
 read them, and no lock of Python is held from the first to the last. They take float32, one group of channels,
@@ -7,18 +7,14 @@ and one or two axes.
 
 import numpy as np
 
-from kerasette.functions.compiled import (
-    _col2im,
-    _im2col,
-    _im2col_of_one,
-    _lines,
-    _suits,
-    _two,
-    jit,
-    product,
-    sgemm_address,
-    turned_product,
+from kerasette.functions.compiled.images import (
+    col2im_to_lines,
+    im2col_of_lines,
+    im2col_of_one,
+    lines_of,
+    two_axes,
 )
+from kerasette.functions.compiled.jit import jit, product, sgemm_address, suits, turned_product
 
 __all__ = ["correlate", "kernel_gradient", "spread"]
 
@@ -30,7 +26,7 @@ def correlate(x, kernel, y, places, groups, scratch):
     if not _fits(places, groups, x, kernel, y):
         return NotImplemented
     windows = _windows(x, places, y.shape[-1], scratch)
-    _correlate(sgemm_address(), _lines(x), _matrix(kernel), _matrix(y), *windows, *_geometry(x, places))
+    _correlate(sgemm_address(), lines_of(x), _matrix(kernel), _matrix(y), *windows, *_geometry(x, places))
     return None
 
 
@@ -38,7 +34,7 @@ def kernel_gradient(x, dy, dkernel, cols, places, groups, scratch):
     if not _fits(places, groups, x, dy, dkernel):
         return NotImplemented
     ends, windows = (_matrix(dy), _matrix(dkernel)), _windows(x, places, dy.shape[-1], scratch)
-    _kernel_gradient(sgemm_address(), _lines(x), *ends, *windows, *_geometry(x, places))
+    _kernel_gradient(sgemm_address(), lines_of(x), *ends, *windows, *_geometry(x, places))
     return None
 
 
@@ -47,13 +43,13 @@ def spread(dy, kernel, dx, places, groups, scratch):
         return NotImplemented
     weights = np.ascontiguousarray(_matrix(kernel).T)
     windows = _windows(dx, places, dy.shape[-1], scratch)
-    _spread(sgemm_address(), _matrix(dy), weights, _lines(dx), *windows, *_geometry(dx, places))
+    _spread(sgemm_address(), _matrix(dy), weights, lines_of(dx), *windows, *_geometry(dx, places))
     return None
 
 
 def _fits(places, groups, *arrays):
     known = groups == 1 and len(places.window) <= 2 and not places.is_pixel
-    return known and arrays[0].dtype == np.float32 and _suits(*arrays)
+    return known and arrays[0].dtype == np.float32 and suits(*arrays)
 
 
 def _matrix(array):
@@ -64,7 +60,7 @@ def _matrix(array):
 def _windows(images, places, filters, scratch):
     """Returns room for the windows of some images, as (N, H, W, kh, kw C) and as matrix.
 
-    Images whose product is small are taken one by one, as in `convolution`.
+    Images whose product is small are taken one by one, as in `functions/convolution.py`.
     """
     window, positions = (1, *places.window)[-2:], (1, *places.positions)[-2:]
     depth, count = window[0] * window[1] * images.shape[-1], positions[0] * positions[1]
@@ -75,15 +71,15 @@ def _windows(images, places, filters, scratch):
 
 
 def _geometry(images, places):
-    return (images.shape[-1], *_two(places.window, places.strides, places.dilation, places.before))
+    return (images.shape[-1], *two_axes(places.window, places.strides, places.dilation, places.before))
 
 
 @jit
 def _fill(lines, cols, channels, window, strides, dilation, before):
     if channels == 1:
-        _im2col_of_one(lines, cols, channels, window, strides, dilation, before)
+        im2col_of_one(lines, cols, channels, window, strides, dilation, before)
     else:
-        _im2col(lines, cols, channels, window, strides, dilation, before)
+        im2col_of_lines(lines, cols, channels, window, strides, dilation, before)
 
 
 @jit
@@ -114,4 +110,4 @@ def _spread(sgemm, dy, weights, lines, cols, matrix, channels, window, strides, 
         stop = min(start + len(cols), len(lines))
         product(sgemm, dy[start * count : stop * count], weights, matrix[: (stop - start) * count])
         lines[start:stop] = 0
-        _col2im(cols[: stop - start], lines[start:stop], channels, window, strides, dilation, before)
+        col2im_to_lines(cols[: stop - start], lines[start:stop], channels, window, strides, dilation, before)

@@ -1,0 +1,17 @@
+"""Hot loops compiled by numba: the functions of the same names elsewhere say what each one does.
+
+They take what their loops suit (contiguous arrays of one float type, images with one or two axes) and
+return NotImplemented for the rest. No operation is reordered for speed, so results differ from NumPy's
+by rounding at most, and not from run to run.
+"""
+
+from kerasette.functions.compiled import convolution, depthwise, images, jit, pooling, rows, steps, updates
+
+MODULES = (images, pooling, depthwise, rows, updates)
+WITH_PRODUCTS = (steps, convolution)  # their loops call a BLAS that `jit` must have found
+
+
+def available() -> dict:
+    """Returns {name: compiled function} of all that can run here."""
+    modules = MODULES + (WITH_PRODUCTS if jit.sgemm_address() else ())
+    return {name: getattr(module, name) for module in modules for name in module.__all__}
