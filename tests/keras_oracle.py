@@ -3,6 +3,7 @@
 Each name is a function that returns the module, and skips the test where the package isn't installed.
 """
 
+import contextlib
 import functools
 import os
 
@@ -30,3 +31,16 @@ def keras():
     if module.backend.backend() != "tensorflow":
         pytest.skip("Keras runs on another backend than TensorFlow.")
     return module
+
+
+@contextlib.contextmanager
+def keras_floats(dtype):
+    """Lets Keras compute in `dtype`; its global policy, once made, would outlive floatx."""
+    config = keras().config
+    config.set_floatx(dtype if dtype != "bfloat16" else "float32")
+    config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        config.set_floatx("float32")
+        config.set_dtype_policy("float32")

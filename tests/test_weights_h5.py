@@ -9,7 +9,7 @@ import pytest
 import kerasette
 from kerasette import saving
 from kerasette.errors import InvalidType, InvalidValue, LoadError, MissingFile
-from tests.keras_oracle import keras
+from tests.keras_oracle import keras, keras_floats
 
 # name -> text that builds `model` from `L` (layers), Model, Sequential, Input; shapes of the inputs
 ARCHITECTURES = {
@@ -160,15 +160,10 @@ def test_half_precision_and_double(tmp_path):
     text, _ = ARCHITECTURES["mlp"]
     ours = build(kerasette, text)
     for dtype in ("float64", "float16", "bfloat16"):
-        keras().config.set_floatx(dtype if dtype != "bfloat16" else "float32")
-        keras().config.set_dtype_policy(dtype)
-        try:
+        with keras_floats(dtype):
             theirs = build(keras(), text)
             scramble(theirs) if dtype != "bfloat16" else None
             theirs.save_weights(tmp_path / "w.weights.h5")
-        finally:
-            keras().config.set_floatx("float32")
-            keras().config.set_dtype_policy("float32")
         ours.load_weights(tmp_path / "w.weights.h5")
         for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
             assert mine.dtype == np.float32

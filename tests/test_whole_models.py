@@ -12,7 +12,7 @@ import pytest
 import kerasette
 from kerasette.registry import reset_names
 from tests import random_graphs
-from tests.keras_oracle import keras, tf
+from tests.keras_oracle import keras, keras_floats, tf
 
 GRAPHS = range(40)
 TRAINED = range(25)  # the first graphs: one for each of the optimizers and schedules
@@ -51,13 +51,12 @@ SCHEDULES = [
 def float_type(number):
     """Sets the float type of model `number` in both libraries."""
     dtype = "float32" if number % 2 else "float64"
-    before = keras().config.floatx()
-    keras().config.set_floatx(dtype)
+    before = kerasette.config.floatx()
     kerasette.config.set_floatx(dtype)
     try:
-        yield dtype
+        with keras_floats(dtype):
+            yield dtype
     finally:
-        keras().config.set_floatx(before)
         kerasette.config.set_floatx(before)
 
 
