@@ -83,18 +83,19 @@ if hasattr(os, "register_at_fork"):
 
 
 @cache
-def _thread_pools():
+def _libraries():
+    """Returns what threadpoolctl has for each BLAS of this process; looking for them takes long."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return [one for one in ThreadpoolController().lib_controllers if one.user_api == "blas"]
 
 
-def _take_control():
-    """Makes threadpoolctl listen to this thread: from 3.8 on it follows one thread and ignores all others."""
-    for library in _thread_pools().lib_controllers:
-        release = getattr(library, "clear_controlling_thread", None)
-        if release is not None:
-            release(force=True)
+def _set_threads(library, count):
+    """Sets how many threads a BLAS uses; threadpoolctl from 3.8 on listens to one thread until released."""
+    release = getattr(library, "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)
+    library.set_num_threads(count)
 
 
 class _SingleThreadedBlas:
@@ -103,29 +104,27 @@ class _SingleThreadedBlas:
     def __init__(self):
         self._lock = threading.Lock()
         self._inside = 0
-        self._limit = None
+        self._before = ()
 
     def __enter__(self):
         with self._lock:
             if self._inside == 0:
-                _take_control()
-                self._limit = _thread_pools().limit(limits=1, user_api="blas")
+                self._before = [library.get_num_threads() for library in _libraries()]
+                for library in _libraries():
+                    _set_threads(library, 1)
             self._inside += 1
 
     def __exit__(self, *_):
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
-                _take_control()
-                self._limit.restore_original_limits()
+                for library, count in zip(_libraries(), self._before, strict=True):
+                    _set_threads(library, count)
 
 
 _SINGLE = _SingleThreadedBlas()
 
 
 def single_threaded_blas():
-    """Returns a context that holds BLAS to one thread and restores it; contexts may overlap.
-
-    The pools of BLAS are found once for the process: looking for them takes longer than a small step.
-    """
+    """Returns a context that holds BLAS to one thread and restores it; contexts may overlap."""
     return _SINGLE

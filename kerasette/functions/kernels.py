@@ -62,13 +62,11 @@ def swappable(function):
 
     @wraps(function)
     def chosen(array, *arguments, **keywords):
-        if type(array) is np.ndarray and array.size >= LEAST:
-            fast = compiled(name)
-            if fast is not None:
-                result = fast(array, *arguments, **keywords)
-                if result is not NotImplemented:
-                    return result
-        return function(array, *arguments, **keywords)
+        if array.size < LEAST or type(array) is not np.ndarray:  # small arrays are in a hurry
+            return function(array, *arguments, **keywords)
+        fast = compiled(name)
+        result = NotImplemented if fast is None else fast(array, *arguments, **keywords)
+        return function(array, *arguments, **keywords) if result is NotImplemented else result
 
     chosen.plain = function
     return chosen
