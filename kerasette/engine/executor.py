@@ -92,7 +92,10 @@ class Executor:
         rows = len(xs[0])
         for ctx in self._gathering:
             ctx.total = total
-        self._set_mode(training, rows if batch is None else batch)
+        batch = rows if batch is None else batch
+        if training is not self._training or batch != self._batch:
+            self._set_mode(training, batch)
+        keep = keep or self._keeps_state
         values, caches = self._values, self._caches
         for slot, x in zip(self.plan.inputs, xs, strict=True):
             values[slot] = x
@@ -113,7 +116,7 @@ class Executor:
             else:
                 for slot, one in zip(target, y, strict=True):
                     values[slot] = one
-            caches[index] = cache if keep or self._keeps_state else None
+            caches[index] = cache if keep else None
         self._proved = True
         if self._penalizing:
             self.penalty = sum(
@@ -142,8 +145,6 @@ class Executor:
         ]
 
     def _set_mode(self, training, batch):
-        if training is self._training and batch == self._batch:
-            return
         self._training, self._batch = training, batch
         for step, ctx in zip(self.plan.steps, self._contexts, strict=True):
             ctx.training = training if step.training is None else step.training
