@@ -143,10 +143,14 @@ def alone(array):
     return array
 
 
+PROMISES = {"output_bias", "keeps_order", "reads", "stops_early"}  # they rest on one forward and backward
+
+
 class Operation:
     """The contract of whatever can stand in a node: shapes and two calls.
 
-    The attributes say what the engine has to know; it never asks for a class.
+    The attributes say what the engine has to know; it never asks for a class. A subclass that replaces
+    forward or backward takes back what its base promised of them (`PROMISES`), unless it says so again.
 
     Attributes:
         couples_batch: in training the result for one sample depends on the others, so a batch stays whole.
@@ -162,6 +166,8 @@ class Operation:
         activity: a regularizer of the (activated) output, or None.
         commit: None, or a method `commit(w, caches)`, called once after each training step with the
             caches of the step's micro-batches in order; what it reads must not live in a buffer.
+        data_format: "channels_last" or "channels_first" where windows move along all other axes of a sample,
+            else None.
         keeps_order: its output are maxima of its input, so that a ReLU may as well follow as come before;
             backward needs neither input nor output.
         reads: `reads(shape)` tells the shape of the part of a sample, from its beginning on, that the result
@@ -182,6 +188,7 @@ class Operation:
     output_activation = None
     activity = None
     commit = None
+    data_format = None
     keeps_order = False
     reads = None
     stops_early = False
@@ -192,6 +199,12 @@ class Operation:
     trainable = True
     graph = None  # a model has one; the plan inlines it
     name = "operation"
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        if "forward" in vars(cls) or "backward" in vars(cls):
+            for name in PROMISES - vars(cls).keys():
+                setattr(cls, name, getattr(Operation, name))
 
     def keyed_parameters(self) -> dict:
         """Returns {key in `w`: parameter}; a layer that holds others gives theirs keys of their own."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import kerasette as k
-from kerasette import activations, layers, losses, optimizers, utils
+from kerasette import activations, layers, losses, optimizers, testing, utils
 from tests.test_engine import same_bits
 
 FUSED = [
@@ -250,3 +250,55 @@ def test_results_that_others_read_are_complete(reader):
         outputs.append(x if reader == "output" else layers.Flatten()(layers.Conv2D(1, 7)(x)))
     plan = k.Model(inputs, outputs).compile("mse", "sgd")._engine.plan
     assert not any("part" in step.options for step in plan.steps)
+
+
+@pytest.mark.parametrize("pool", ["MaxPooling1D", "AveragePooling1D"])
+@pytest.mark.parametrize("of_channels", [0, 1])
+def test_windows_over_channels_change_no_rewritten_number(monkeypatch, pool, of_channels):
+    """Where one layer has its channels last and the other first, a bias can't wait nor a row be left out."""
+    formats = ("channels_last", "channels_first")[:: 1 if of_channels else -1]
+
+    def outcome():
+        utils.set_random_seed(4)
+        body = [
+            layers.Conv1D(5, 3, activation="relu", bias_initializer="random_normal", data_format=formats[0]),
+            getattr(layers, pool)(2, data_format=formats[1]),
+        ]
+        model = k.Sequential([k.Input((9, 7)), *body, layers.Flatten(), layers.Dense(2)])
+        model.compile("mse", optimizers.SGD(0.1))
+        x = np.random.default_rng(1).normal(size=(6, 9, 7))
+        return [*[model.train_on_batch(x, x[:, 0, :2]) for _ in range(3)], *model.get_weights()]
+
+    found = outcome()
+    monkeypatch.setattr(layers.Conv1D, "stops_early", False)
+    monkeypatch.setattr(layers.Conv1D, "output_bias", None)
+    for a, b in zip(found, outcome(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_who_replaces_forward_promises_nothing_of_it():
+    """The numbers of a convolution and a pooling of one's own are those of their own calls."""
+
+    class Doubled(layers.Conv2D):
+        def forward(self, ctx, w, x):
+            y, cache = super().forward(ctx, w, x)
+            return 2 * y, cache
+
+        def backward(self, ctx, w, dw, dy, cache):
+            dx = super().backward(ctx, w, dw, 2 * dy, cache)
+            dw["bias"][...] *= 1
+            return dx
+
+    class Minimum(layers.MaxPooling2D):
+        def forward(self, ctx, w, x):
+            return super().forward(ctx, w, -x)
+
+        def backward(self, ctx, w, dw, dy, cache):
+            return -super().backward(ctx, w, dw, dy, cache)
+
+    x = np.random.default_rng(1).normal(size=(4, 9, 9, 2)).astype("float32")
+    for first, second in ((Doubled, layers.MaxPooling2D), (layers.Conv2D, Minimum)):
+        first = first(3, 3, activation="relu", bias_initializer="ones")
+        model = k.Sequential([k.Input((9, 9, 2)), first, second(2)])
+        np.testing.assert_allclose(model.predict(x), second(2)(first(x)), rtol=1e-6)
+        testing.check_gradients(model, (3, 9, 9, 2))

@@ -55,7 +55,7 @@ def add_biases_late(plan) -> None:
 
     max(x + b) is max(x) + b, and the places of the maxima are the same. That leaves fewer numbers to add it
     to, and to sum up for its gradient, or one pass instead of two. Only where nothing else reads the values
-    in between.
+    in between, and no window reaches over several channels.
     """
     readers = plan.readers()
     reader = {step.sources[0]: step for step in plan.steps if len(step.sources) == 1}
@@ -65,7 +65,7 @@ def add_biases_late(plan) -> None:
         if step.operation.output_bias is None:
             continue
         last, follower = step, reader.get(step.targets[0])
-        if follower is not None and follower.operation.keeps_order:
+        if follower is not None and follower.operation.keeps_order and _move_alike(step, follower):
             last, follower = follower, reader.get(follower.targets[0])
         rectifies = follower is not None and follower.operation.fuses_with == "relu"
         if not rectifies and last is step:
@@ -77,6 +77,11 @@ def add_biases_late(plan) -> None:
         else:
             late[last] = bias
     plan.steps = [one for step in plan.steps for one in (step, *_added(plan, step, late))]
+
+
+def _move_alike(one, other):
+    """Tells whether the windows of two steps move along the same axes, so that channels stay apart."""
+    return one.operation.data_format == other.operation.data_format
 
 
 def _added(plan, step, late):
@@ -100,6 +105,8 @@ def stop_early(plan) -> None:
     for step in plan.steps:
         slot = step.sources[0] if step.sources else None
         if step.operation.reads is None or slot not in makers or readers[slot] > 1:
+            continue
+        if not _move_alike(makers[slot], step):
             continue
         part = tuple(step.operation.reads(plan.shapes[slot]))
         if part != tuple(plan.shapes[slot]):

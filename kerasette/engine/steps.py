@@ -56,7 +56,7 @@ class Inserted:
     """A step of the plan's own, with what the contract of operations asks for."""
 
     parameters = ()
-    draw = commit = fuses_with = reads = output_bias = output_activation = None
+    draw = commit = fuses_with = data_format = reads = output_bias = output_activation = None
     couples_batch = gathers = keeps_state = keeps_order = stops_early = False
 
 

@@ -54,7 +54,7 @@ class _Pooling(Spatial):
 
 
 class _MaxPooling(_Pooling):
-    keeps_order = True
+    keeps_order, reads = True, _Pooling.reads
 
     def __init__(self, pool_size=2, strides=None, padding="valid", data_format=None, name=None, **base):
         super().__init__(pool_size, strides, padding, data_format, name, **base)
@@ -70,6 +70,8 @@ class _MaxPooling(_Pooling):
 
 
 class _AveragePooling(_Pooling):
+    reads = _Pooling.reads
+
     def forward(self, ctx, w, x):
         y, cache = functions.average_pool(
             self._inward(ctx, x), self.pool_size, self.strides, self.padding, scratch=ctx.buffer
