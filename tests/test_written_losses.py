@@ -182,6 +182,7 @@ EXPRESSIONS = {
     "shapes": lambda t, p: ops.reshape(ops.expand_dims(ops.squeeze(p[:, None]), 1), (-1, 2)) * t,
     "functions": lambda t, p: ops.exp(p) + ops.log1p(ops.sqrt(p)) + ops.softplus(p) * ops.tanh(p),
     "chosen": lambda t, p: ops.maximum(p, t) * ops.minimum(p, 0.4) + ops.where(t > p, p, t * p),
+    "condition": lambda t, p: ops.where(p, t * p, t) + ops.square(p),
     "activations": lambda t, p: activations.gelu(p) + activations.elu(p, 0.5) * activations.softmax(p),
     "one number": lambda t, p: ops.mean(ops.sum(p, axis=1) ** 2),
     "twice": lambda t, p: p,

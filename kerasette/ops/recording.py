@@ -51,7 +51,8 @@ class Recording:
             dxs = operation.backward(ctx, {}, {}, dy, cache)
             for one, dx in zip(inputs, dxs if isinstance(dxs, tuple) else (dxs,), strict=True):
                 before = gradients.get(one.index)
-                gradients[one.index] = dx if before is None else before + dx
+                if dx is not None:  # the condition of `where` has none
+                    gradients[one.index] = dx if before is None else before + dx
         return gradients.get(source.index)
 
 
