@@ -6,6 +6,7 @@ a future would take three times as long.
 
 import os
 import threading
+import time
 from functools import cache
 
 _idle = []  # helpers without a task
@@ -25,12 +26,15 @@ class _Helper(threading.Thread):
     def run(self):
         while True:
             self._begin.acquire()
-            try:
-                self._task()
-            except BaseException as problem:
-                self._failure = problem
-            self._task = None  # it may hold a whole model
+            self._do()
             self._end.release()
+
+    def _do(self):
+        try:
+            self._task()
+        except BaseException as problem:
+            self._failure = problem
+        self._task = None  # it may hold a whole model
 
     def begin(self, task):
         self._task, self._failure = task, None
@@ -38,10 +42,18 @@ class _Helper(threading.Thread):
         return self
 
     def wait(self):
-        """Waits for the task; returns what it raised, or None."""
-        self._end.acquire()
+        """Waits for the task, even where Ctrl-C ends the waiting; returns what was raised, or None."""
+        if self.is_alive():
+            try:
+                self._end.acquire()
+            except BaseException as problem:
+                while self._task is not None:  # it works on arrays that others may get next
+                    time.sleep(1e-4)
+                return problem  # the helper isn't used again: nobody knows whether the lock was taken
+            _idle.append(self)
+        elif self._task is not None:  # in a forked child: the thread stayed with the parent
+            self._do()
         failure, self._failure = self._failure, None
-        _idle.append(self)
         return failure
 
 

@@ -1,6 +1,7 @@
 """What forked and spawned processes, and threads, make of a model: `python -m tests.other_processes fork`."""
 
 import multiprocessing
+import os
 import sys
 import threading
 
@@ -61,10 +62,35 @@ def in_threads(count=8):
     assert not wrong
 
 
+def within_fit():
+    """Forks while a helper gathers the next batches: the child has no helper, and ends the epoch as well."""
+    _, x, y = model_and_data()
+    children = []
+
+    def fork(batch, logs):
+        if batch == 0 and not children:
+            children.append(os.fork())
+
+    def trained(callbacks):
+        utils.set_random_seed(3)
+        model = k.Sequential([k.Input((64,)), layers.Dense(4, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(np.tile(x, (5, 1)), np.tile(y, 5), batch_size=1000, verbose=0, callbacks=callbacks)
+        return b"".join(one.tobytes() for one in model.get_weights())
+
+    same = trained([k.callbacks.LambdaCallback(on_train_batch_end=fork)]) == trained([])
+    if children == [0]:
+        os._exit(0 if same else 1)
+    assert same
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+
+
 if __name__ == "__main__":
     what = sys.argv[1]
     if what == "threads":
         in_threads()
+    elif what == "within":
+        within_fit()
     else:
         in_processes(what)
     print("well")

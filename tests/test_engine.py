@@ -1,8 +1,10 @@
 """The engine: the cut into micro-batches, threads, exceptions, gradients nobody needs, deep graphs, seeds."""
 
+import signal
 import subprocess
 import sys
 import threading
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -468,6 +470,25 @@ def test_a_failure_in_a_helper_reaches_the_caller():
     assert done == [1]
     finish(later(lambda: done.append(2)))
     assert done == [1, 2]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+def test_ctrl_c_waits_for_helpers():
+    """What they work on may be given to others as soon as the caller is back."""
+    from kerasette.crew import together
+
+    done = []
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for _ in range(3):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(KeyboardInterrupt):
+                together([lambda: None, *2 * [lambda: time.sleep(0.2) or done.append(1)]])
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert done == [1] * 6
+    together([lambda: None, lambda: done.append(2)])
+    assert done[-1] == 2
 
 
 def test_pop_of_a_layer_that_is_used_elsewhere():

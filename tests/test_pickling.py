@@ -361,9 +361,9 @@ def test_histories_and_callbacks(way):
 # ---------------------------------------------------------------- threads and processes
 
 
-@pytest.mark.parametrize("what", ["threads", "spawn", *(["fork"] if hasattr(os, "fork") else [])])
+@pytest.mark.parametrize("what", ["threads", "spawn", *(["fork", "within"] if hasattr(os, "fork") else [])])
 def test_threads_and_processes(what):
-    """8 threads predict with one model; forked and spawned processes predict and train: the same bits."""
+    """8 threads predict with one model; processes, forked (also within a fit) or spawned, work: same bits."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.other_processes", what],
         cwd=ROOT,
