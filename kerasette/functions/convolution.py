@@ -39,7 +39,8 @@ def conv(
         bias: (F,), or None.
         strides, dilation: whole numbers, or one for each axis in a tuple.
         padding: "valid", "same" (output length ceil(n / stride)) or "causal" (the same, zeros before only).
-        positions: how many results of each axis are wanted, from the first on; all by default.
+        positions: how many results of each axis are wanted, from the first on; all by default. Windows of one
+            pixel, one step apart, copy nothing that could be left out: they take no `positions`.
         out: destination (N, *O, F).
         scratch: `scratch(name, shape, dtype)` gives the arrays that this call and its backward need (named
             "y", "dx", "cols" ...), so that none is made anew; new ones by default.
