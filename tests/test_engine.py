@@ -491,6 +491,13 @@ def test_ctrl_c_waits_for_helpers():
     assert done[-1] == 2
 
 
+def test_the_mode_that_a_call_fixed_holds_from_the_first_row_on():
+    x = k.Input((200,))
+    model = k.Model(x, layers.Dropout(0.5)(x, training=True))
+    for _ in range(2):
+        assert 50 < (model.predict(np.ones((1, 200))) == 0).sum() < 150
+
+
 def test_pop_of_a_layer_that_is_used_elsewhere():
     shared = layers.Dense(2)
     model = k.Sequential([k.Input((3,)), layers.Dense(4), shared])

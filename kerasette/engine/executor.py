@@ -39,7 +39,7 @@ class Executor:
         self.penalty = 0.0
         self.gradients = [xp.zeros(run.theta.size, dtype) for run in runs]
         self._training = False
-        self._batch = 1
+        self._batch = None  # the first batch sets the mode of each step
         self._values = [None] * len(plan.shapes)
         self._caches = [None] * len(plan.steps)
         self._contexts = [self._context(step, dtype) for step in plan.steps]
