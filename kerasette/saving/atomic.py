@@ -206,8 +206,13 @@ def _compare(back, part, path):
     """Raises SaveError unless these blocks come next in the file that is read back."""
     buffer = bytearray(max(map(len, part), default=0))
     for block in part:
-        count = back.readinto(memoryview(buffer)[: len(block)])
-        if count != len(block) or not buffer.startswith(block):
+        done = 0
+        while done < len(block):
+            count = back.readinto(memoryview(buffer)[done : len(block)])
+            if not count:
+                raise _torn(path)
+            done += count
+        if not buffer.startswith(block):
             raise _torn(path)
 
 
