@@ -11,10 +11,10 @@ import warnings
 import numpy as np
 import pytest
 
-from kerasette import optimizers
+from kerasette import Input, Model, layers, optimizers
 from kerasette.backend import set_threads
 from kerasette.errors import InvalidType, InvalidValue, LoadError
-from kerasette.optimizers import schedules
+from kerasette.optimizers import schedules, state
 from kerasette.params import Parameter, lay_out, runs_of
 from tests import keras_oracle
 from tests.cupy_standin import device, peek, transfers
@@ -775,3 +775,19 @@ def test_no_allocation_from_step_to_step(name, options):
     after, peak = steps(50)
     tracemalloc.stop()
     assert after - before < 1500 and peak - before < 5000  # a vector is 20,000 bytes
+
+
+def test_the_momentum_of_a_single_number_may_be_negative():
+    """Attention's scale is a parameter without axes, and so is its slot: no count that has to be above 0."""
+    x = Input((3, 2))
+    model = Model(x, layers.Attention(use_scale=True)([x, x])).compile(
+        "mse", optimizers.SGD(0.1, momentum=0.9)
+    )
+    data = np.random.default_rng(0).normal(size=(4, 3, 2))
+    model.train_on_batch(data, data)
+    (count, rate, (name, moment)) = state.listing(model.optimizer)
+    assert name.endswith("scale_momentum") and moment.shape == ()
+    state.load(model.optimizer, [count, rate, (name, np.float32(-0.5))])
+    assert state.listing(model.optimizer)[2][1] == -0.5
+    with pytest.raises(LoadError, match=r"learning_rate: -0\.1"):
+        state.load(model.optimizer, [count, (rate[0], np.float32(-0.1)), (name, moment)])

@@ -41,9 +41,9 @@ def load(optimizer, arrays, parameters=None) -> None:
     """Checks all `arrays` (in the order of `listing`), then writes them."""
     wanted = listing(optimizer, parameters=parameters)
     arrays = [to_numpy(item[1] if isinstance(item, tuple) else item) for item in arrays]
-    _check(type(optimizer).__name__, wanted, arrays)
     heads = _numbers(optimizer, "float64")
     tail = len(wanted) - len(optimizer.extras)
+    _check(type(optimizer).__name__, wanted, arrays, slots=range(len(heads), tail))
     optimizer._calls = int(arrays[0])
     if len(heads) > 1:
         rate = arrays[1]
@@ -84,7 +84,8 @@ def _extras(optimizer, kind) -> list:
     return [(f"{own}/{name}", np.array(getattr(optimizer, name), dtype=kind)) for name in optimizer.extras]
 
 
-def _check(owner: str, wanted: list, arrays: list) -> None:
+def _check(owner: str, wanted: list, arrays: list, slots: range) -> None:
+    """Raises LoadError where an array isn't like the wanted one, or a number of the optimizer is below 0."""
     if len(wanted) != len(arrays):
         raise LoadError(
             f"The state of {owner} is {len(wanted)} arrays, got {len(arrays)}; nothing was changed."
@@ -94,8 +95,8 @@ def _check(owner: str, wanted: list, arrays: list) -> None:
         for (name, own), array in zip(wanted, arrays, strict=True)
         if array.shape != tuple(own.shape) or array.dtype.kind not in ("iu" if own.dtype.kind == "i" else "f")
     ]
-    for (name, own), array in zip(wanted, arrays, strict=True):
-        if not wrong and own.ndim == 0 and not 0 <= array < np.inf:
+    for number, ((name, _), array) in enumerate(zip(wanted, arrays, strict=True)):
+        if not wrong and number not in slots and not 0 <= array < np.inf:
             wrong = [f"{name}: {array}"]
     if wrong:
         table = "; ".join(wrong)
