@@ -14,11 +14,11 @@ from kerasette.functions.compiled.images import (
     lines_of,
     two_axes,
 )
-from kerasette.functions.compiled.jit import jit, product, sgemm_address, suits, turned_product
+from kerasette.functions.compiled.jit import jit, product, sgemm_address, suits_products, turned_product
+from kerasette.functions.convolution import SMALL_PRODUCT
 
 __all__ = ["correlate", "kernel_gradient", "spread"]
 
-SMALL_PRODUCT = 10**6  # multiplications up to which BLAS needs no copies of its own
 ROOM = 1 << 17  # numbers in the windows of the images taken at a time
 
 
@@ -49,7 +49,7 @@ def spread(dy, kernel, dx, places, groups, scratch):
 
 def _fits(places, groups, *arrays):
     known = groups == 1 and len(places.window) <= 2 and not places.is_pixel
-    return known and arrays[0].dtype == np.float32 and suits(*arrays)
+    return known and suits_products(*arrays)
 
 
 def _matrix(array):

@@ -46,6 +46,7 @@ def two_axes(window, strides, dilation, before):
 
 @jit
 def im2col_of_lines(lines, cols, channels, window, strides, dilation, before):
+    """Fills windows `cols` (N, H', W', kh, kw C) from images `lines` (N, H, W C)."""
     height, length, run = lines.shape[1], lines.shape[2], cols.shape[4]
     for image in range(cols.shape[0]):
         for i in range(cols.shape[1]):
@@ -92,6 +93,7 @@ def im2col_of_one(lines, cols, channels, window, strides, dilation, before):
 
 @jit
 def col2im_to_lines(cols, lines, channels, window, strides, dilation, before):
+    """Adds windows `cols` (N, H', W', kh, kw C) to images `lines` (N, H, W C): the transpose."""
     height, length, run = lines.shape[1], lines.shape[2], cols.shape[4]
     for image in range(cols.shape[0]):
         for i in range(cols.shape[1]):

@@ -11,15 +11,18 @@ from numba.extending import intrinsic
 jit = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
-def suits(*arrays) -> bool:
-    """Tells whether the arrays are contiguous and of one float type that the loops know."""
+def suits(*arrays, dtypes=(np.float32, np.float64)) -> bool:
+    """Tells whether the arrays are contiguous and all of one of the types."""
     dtype = arrays[0].dtype
-    return dtype in (np.float32, np.float64) and all(
-        a.dtype == dtype and a.flags.c_contiguous for a in arrays
-    )
+    return dtype in dtypes and all(a.dtype == dtype and a.flags.c_contiguous for a in arrays)
 
 
 # ---------------------------------------------------------------- matrix products inside of a loop
+
+
+def suits_products(*arrays) -> bool:
+    """Tells whether the arrays are contiguous and of the type that the products take."""
+    return suits(*arrays, dtypes=(np.float32,))
 
 
 @cache

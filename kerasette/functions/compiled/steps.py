@@ -6,7 +6,7 @@ side by side. They take float32; tanh is a quotient of polynomials, true to abou
 
 import numpy as np
 
-from kerasette.functions.compiled.jit import jit, product, sgemm_address, turned_product
+from kerasette.functions.compiled.jit import jit, product, sgemm_address, suits_products, turned_product
 
 __all__ = [
     "gru_steps",
@@ -19,10 +19,6 @@ __all__ = [
 
 HALF = np.float32(0.5)
 ONE = np.float32(1.0)
-
-
-def _suits(*arrays) -> bool:
-    return all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays)
 
 
 def _flags(skipped):
@@ -98,14 +94,14 @@ def _add_skipped(dh, before, skipped):
 
 
 def simple_rnn_steps(blocks, packed, skipped, z):
-    if not _suits(blocks, packed, z):
+    if not suits_products(blocks, packed, z):
         return NotImplemented
     _simple_rnn_steps(sgemm_address(), blocks, packed, _flags(skipped), z)
     return None
 
 
 def simple_rnn_steps_backward(blocks, recurrent_kernel, dz, dh, dys, skipped):
-    if not _suits(blocks, recurrent_kernel, dz, dh):
+    if not suits_products(blocks, recurrent_kernel, dz, dh):
         return NotImplemented
     _simple_rnn_steps_backward(
         sgemm_address(), blocks, recurrent_kernel, dz, dh, _outer(dys), _flags(skipped)
@@ -149,14 +145,14 @@ def _simple_rnn_cell_backward(h, dh, dz):
 
 
 def lstm_steps(rows, blocks, packed, skipped, room):
-    if not _suits(rows, blocks, packed):
+    if not suits_products(rows, blocks, packed):
         return NotImplemented
     _lstm_steps(sgemm_address(), rows, blocks, packed, _flags(skipped), room[0])
     return None
 
 
 def lstm_steps_backward(rows, recurrent_kernel, dz, states, dys, skipped, room):
-    if not _suits(rows, recurrent_kernel, dz, *states):
+    if not suits_products(rows, recurrent_kernel, dz, *states):
         return NotImplemented
     _lstm_steps_backward(sgemm_address(), rows, recurrent_kernel, dz, *states, _outer(dys), _flags(skipped))
     return None
@@ -243,14 +239,14 @@ def _through_sigmoid(dy, factor, y, dx):
 
 
 def gru_steps(gates, blocks, packed, skipped, room):
-    if not _suits(gates, blocks, packed):
+    if not suits_products(gates, blocks, packed):
         return NotImplemented
     _gru_steps(sgemm_address(), gates, blocks, packed, _flags(skipped), *room[:2])
     return None
 
 
 def gru_steps_backward(gates, blocks, recurrent_kernel, dz, dh, dys, skipped, room):
-    if not _suits(gates, blocks, recurrent_kernel, dz, dh):
+    if not suits_products(gates, blocks, recurrent_kernel, dz, dh):
         return NotImplemented
     _gru_steps_backward(
         sgemm_address(), gates, blocks, recurrent_kernel, dz, dh, _outer(dys), _flags(skipped)
