@@ -8,7 +8,7 @@ import math
 
 from kerasette.backend import xp_of
 from kerasette.errors import value_error
-from kerasette.functions import patches
+from kerasette.functions import patches, winograd
 from kerasette.functions.common import put
 from kerasette.functions.core import add_bias, sum_rows
 from kerasette.functions.kernels import swappable
@@ -57,10 +57,14 @@ def conv(
         places = places._replace(positions=positions)
     groups = _groups(x.shape[-1], kernel)
     y = room_for(out, scratch, "y", (len(x), *places.positions, kernel.shape[-1]), x.dtype)
-    cols = correlate(x, kernel, y, places, groups, scratch)
+    tiled = winograd.pays(x, kernel, places)
+    if tiled:
+        parts = winograd.tiled_correlate(x, kernel, y, places, scratch)
+    else:
+        parts = correlate(x, kernel, y, places, groups, scratch)
     if bias is not None:
         add_bias(y, bias)
-    return deliver(y, out), (x, cols, kernel, places, groups, bias is not None, scratch)
+    return deliver(y, out), (x, tiled, parts, kernel, places, groups, bias is not None, scratch)
 
 
 def conv_backward(dy, cache, *, need_dx=True, dx=None, dkernel=None, dbias=None):
@@ -75,16 +79,18 @@ def conv_backward(dy, cache, *, need_dx=True, dx=None, dkernel=None, dbias=None)
     Returns:
         dx or None; dkernel; dbias, None where there was no bias.
     """
-    x, cols, kernel, places, groups, has_bias, scratch = cache
+    x, tiled, parts, kernel, places, groups, has_bias, scratch = cache
     dy = packed(dy, scratch, "dy")
     room = room_for(dkernel, scratch, "dkernel", kernel.shape, dy.dtype)
-    kernel_gradient(x, dy, room, cols, places, groups, scratch)
+    image = room_for(dx, scratch, "dx", x.shape, dy.dtype) if need_dx else None
+    if tiled:
+        winograd.tiled_gradients(dy, x, parts, kernel, places, room, image, scratch)
+    else:
+        kernel_gradient(x, dy, room, parts, places, groups, scratch)
+        if need_dx:
+            spread(dy, kernel, image, places, groups, scratch)
     dbias = sum_rows(dy, dbias) if has_bias else None
-    if not need_dx:
-        return None, deliver(room, dkernel), dbias
-    image = room_for(dx, scratch, "dx", x.shape, dy.dtype)
-    spread(dy, kernel, image, places, groups, scratch)
-    return deliver(image, dx), deliver(room, dkernel), dbias
+    return deliver(image, dx) if need_dx else None, deliver(room, dkernel), dbias
 
 
 def conv_transpose(

@@ -107,6 +107,39 @@ def sum_scatter(dy, dx, window, strides, before, scratch):
     _spread(lambda number: dy, dx, dy.shape[1:-1], window, strides, before, scratch)
 
 
+# ---------------------------------------------------------------- one array for each element
+
+
+def take_apart(x, parts, window, strides, before):
+    """Copies each element of all windows of `x` to an array of its own; what lies outside `x` is zero.
+
+    Args:
+        x: images (N, *S, C).
+        parts: destination (elements of the window row by row, N, *O, C).
+        window, strides, before: as in `max_pool_windows`.
+
+    Returns:
+        parts.
+    """
+    places = _places(x.shape[1:-1], parts.shape[2:-1], window, strides, before)
+    if len(places) < len(parts):
+        parts.fill(0)
+    for number, *place in places:
+        _load(x, parts[number], place, 0)
+    return parts
+
+
+def put_together(parts, dx, window, strides, before, scratch):
+    """Writes the sum of what the windows hold of each pixel to `dx`: the transpose of `take_apart`.
+
+    Args:
+        parts: (elements of the window, N, *O, C).
+        dx: destination (N, *S, C); what it held before is gone.
+        window, strides, before, scratch: as in `max_pool_windows`.
+    """
+    _spread(lambda number: parts[number], dx, parts.shape[2:-1], window, strides, before, scratch)
+
+
 # ---------------------------------------------------------------- which pixels
 
 

@@ -1,0 +1,149 @@
+"""Convolution with windows of 3 x 3 pixels by fewer multiplications: Winograd's F(2 x 2, 3 x 3).
+
+Four results that lie side by side need a tile of 4 x 4 pixels. Computed one by one they take 4 x 9
+multiplications for each channel and filter, here 16: with matrices B, G and A of whole numbers and halves,
+
+    Y = A^T [ (G g G^T) * (B^T d B) ] A        d: tile, g: kernel, Y: 2 x 2 results, *: number by number
+
+(Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", arXiv:1509.09308; Winograd 1980). The
+16 numbers of a tile keep to themselves until the end, so that over channels it is 16 matrix products. Each
+of the three maps is linear, so its gradient is its transpose. Rounding is that of a plain convolution or
+less, since the sums are shorter; but a number that isn't finite spreads over all results of its tile.
+"""
+
+import math
+
+import numpy as np
+
+from kerasette.backend import xp_of
+from kerasette.functions.kernels import swappable
+from kerasette.functions.windows import put_together, take_apart
+
+TILE, STEP, NONE = (4, 4), (2, 2), (0, 0)  # pixels in a tile; from one to the next; before the first
+ROOM = 2**18  # numbers in the tiles of one block of images
+APART = 16  # numbers between rows whose length may be a power of two, which would share lines of a cache
+LEAST_CHANNELS = 16  # fewer aren't worth the way to tiles and back
+WORTH = 2**22  # multiplications to save before the tiles are worth their array calls
+
+_B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
+_G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
+_A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
+FROM_TILE = np.kron(_B.T, _B.T)  # (16, 16): B^T d B for a tile as a vector
+FROM_KERNEL = np.kron(_G, _G)  # (16, 9)
+TO_RESULTS = np.kron(_A.T, _A.T)  # (4, 16)
+
+
+def pays(x, kernel, places) -> bool:
+    """Tells whether the convolution of `x` (N, H, W, C) with `kernel` (*K, C / groups, F) is faster so.
+
+    It depends on shapes alone.
+    """
+    if places.window != (3, 3) or any(n > 1 for n in (*places.strides, *places.dilation)):
+        return False
+    channels, filters = kernel.shape[2:]
+    if channels != x.shape[-1] or min(channels, filters) < LEAST_CHANNELS:
+        return False
+    saved = 9 * math.prod(places.positions) - 16 * math.prod(tiles_of(places))
+    return len(x) * saved * channels * filters >= WORTH
+
+
+def tiles_of(places) -> tuple[int, int]:
+    """Returns how many tiles lie one below the other and side by side."""
+    return tuple(-(-count // 2) for count in places.positions)
+
+
+@swappable
+def tiled_correlate(x, kernel, y, places, scratch):
+    """Writes the convolution of `x` (N, H, W, C) with `kernel` (3, 3, C, F) on `y` (N, H', W', F).
+
+    Args:
+        places: shapes.Windows.
+        scratch: `scratch(name, shape, dtype)` gives work arrays.
+
+    Returns:
+        What `tiled_gradients` can use again: the tiles of x, where they all were at hand, else None.
+    """
+    xp, weights, blocks = xp_of(x), _weights(kernel), _blocks(x, places)
+    for part in blocks:
+        tiles = _tiles(x[part], places, scratch)
+        products = _room(scratch, "products", (*tiles.shape[:4], y.shape[-1]), y.dtype)
+        xp.matmul(_rows(tiles), weights, out=_rows(products))
+        results = _room(scratch, "results", (4, *products.shape[1:]), y.dtype)
+        put_together(_map(TO_RESULTS, products, results), y[part], STEP, STEP, NONE, scratch)
+    return tiles if len(blocks) == 1 else None
+
+
+@swappable
+def tiled_gradients(dy, x, tiles, kernel, places, dkernel, dx, scratch):
+    """Writes the gradients of `tiled_correlate` by kernel and x on `dkernel` and, unless None, on `dx`.
+
+    Args:
+        dy: gradient by y, (N, H', W', F).
+        x, kernel, places, scratch: as before.
+        tiles: what `tiled_correlate` returned.
+    """
+    xp, weights = xp_of(dy), _weights(kernel)
+    turned, total = xp.ascontiguousarray(weights.swapaxes(1, 2)), xp.zeros_like(weights)
+    for part in _blocks(x, places):
+        here = _tiles(x[part], places, scratch) if tiles is None else tiles
+        shape = (*here.shape[1:4], dy.shape[-1])
+        dresults = take_apart(dy[part], _room(scratch, "results", (4, *shape), dy.dtype), STEP, STEP, NONE)
+        dproducts = _map(TO_RESULTS.T, dresults, _room(scratch, "products", (16, *shape), dy.dtype))
+        total += xp.matmul(_rows(here).swapaxes(1, 2), _rows(dproducts))
+        if dx is not None:
+            dtiles = _room(scratch, "dtiles", here.shape, dx.dtype)
+            xp.matmul(_rows(dproducts), turned, out=_rows(dtiles))
+            dpixels = _map(FROM_TILE.T, dtiles, _room(scratch, "pixels", here.shape, dx.dtype))
+            put_together(dpixels, dx[part], TILE, STEP, places.before, scratch)
+    xp.matmul(_constant(FROM_KERNEL.T, dy), total.reshape(16, -1), out=dkernel.reshape(9, -1))
+
+
+def _weights(kernel):
+    """Returns G g G^T for each channel and filter: (16, C, F)."""
+    flat = xp_of(kernel).matmul(_constant(FROM_KERNEL, kernel), kernel.reshape(9, -1))
+    return flat.reshape(16, *kernel.shape[2:])
+
+
+def _tiles(x, places, scratch):
+    """Returns B^T d B for each tile and channel of images `x`: (16, N, rows, columns, C)."""
+    shape = (16, len(x), *tiles_of(places), x.shape[-1])
+    pixels = take_apart(x, _room(scratch, "pixels", shape, x.dtype), TILE, STEP, places.before)
+    return _map(FROM_TILE, pixels, _room(scratch, "tiles", shape, x.dtype))
+
+
+def _map(matrix, parts, out):
+    """Writes `matrix` (m, k) times the first axis of parts (k, N, rows, columns, C) on `out`; returns it.
+
+    That is a product for each row of tiles, short enough that BLAS needs no copies of its own.
+    """
+    xp_of(parts).matmul(_constant(matrix, parts), _by_row(parts), out=_by_row(out))
+    return out
+
+
+def _by_row(parts):
+    """Returns a view of (k, N, rows, columns, C) as (N rows, k, columns C)."""
+    k, count, rows, columns, channels = parts.shape
+    return parts.reshape(k, count * rows, columns * channels).swapaxes(0, 1)
+
+
+def _rows(parts):
+    """Returns a view of (k, N, rows, columns, C) as (k, tiles, C)."""
+    return parts.reshape(len(parts), -1, parts.shape[-1])
+
+
+def _room(scratch, name, shape, dtype):
+    """Returns a work array of `shape` whose rows on the first axis are APART."""
+    length = math.prod(shape[1:])
+    return scratch(name, (shape[0], length + APART), dtype)[:, :length].reshape(shape)
+
+
+def _constant(matrix, like):
+    """Returns one of the matrices where `like` is, in its type."""
+    return xp_of(like).asarray(matrix, like.dtype, order="C")
+
+
+def _blocks(x, places):
+    """Returns slices of images whose tiles hold up to ROOM numbers: at least one slice."""
+    each = 16 * math.prod(tiles_of(places)) * x.shape[-1]
+    count = max(1, -(-len(x) // max(1, ROOM // max(1, each))))
+    return [slice(len(x) * k // count, len(x) * (k + 1) // count) for k in range(count)]
