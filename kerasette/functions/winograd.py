@@ -16,14 +16,16 @@ import math
 import numpy as np
 
 from kerasette.backend import xp_of
-from kerasette.functions.kernels import swappable
+from kerasette.functions.kernels import compiled, swappable
 from kerasette.functions.windows import put_together, take_apart
 
 TILE, STEP, NONE = (4, 4), (2, 2), (0, 0)  # pixels in a tile; from one to the next; before the first
 ROOM = 2**18  # numbers in the tiles of one block of images
 APART = 16  # numbers between rows whose length may be a power of two, which would share lines of a cache
-LEAST_CHANNELS = 16  # fewer aren't worth the way to tiles and back
+LEAST_WEIGHTS = 512  # fewer channels times filters aren't worth the way to tiles and back
+LEAST_TILES = 48  # fewer aren't worth mapping the kernel
 WORTH = 2**22  # multiplications to save before the tiles are worth their array calls
+WORTH_COMPILED = 2**20  # and where those are few
 
 _B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
 _G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
@@ -36,15 +38,15 @@ TO_RESULTS = np.kron(_A.T, _A.T)  # (4, 16)
 def pays(x, kernel, places) -> bool:
     """Tells whether the convolution of `x` (N, H, W, C) with `kernel` (*K, C / groups, F) is faster so.
 
-    It depends on shapes alone.
+    It depends on shapes and on the kernels that are in use.
     """
     if places.window != (3, 3) or any(n > 1 for n in (*places.strides, *places.dilation)):
         return False
-    channels, filters = kernel.shape[2:]
-    if channels != x.shape[-1] or min(channels, filters) < LEAST_CHANNELS:
+    weights, tiles = math.prod(kernel.shape[2:]), math.prod(tiles_of(places))
+    if kernel.shape[2] != x.shape[-1] or weights < LEAST_WEIGHTS or len(x) * tiles < LEAST_TILES:
         return False
-    saved = 9 * math.prod(places.positions) - 16 * math.prod(tiles_of(places))
-    return len(x) * saved * channels * filters >= WORTH
+    saved = len(x) * (9 * math.prod(places.positions) - 16 * tiles) * weights
+    return saved >= (WORTH if compiled("tiled_correlate") is None else WORTH_COMPILED)
 
 
 def tiles_of(places) -> tuple[int, int]:
@@ -63,12 +65,12 @@ def tiled_correlate(x, kernel, y, places, scratch):
     Returns:
         What `tiled_gradients` can use again: the tiles of x, where they all were at hand, else None.
     """
-    xp, weights, blocks = xp_of(x), _weights(kernel), _blocks(x, places)
+    xp, weights, blocks = xp_of(x), tiled_kernel(kernel, scratch), _blocks(x, places)
     for part in blocks:
         tiles = _tiles(x[part], places, scratch)
-        products = _room(scratch, "products", (*tiles.shape[:4], y.shape[-1]), y.dtype)
+        products = room(scratch, "products", (*tiles.shape[:4], y.shape[-1]), y.dtype)
         xp.matmul(_rows(tiles), weights, out=_rows(products))
-        results = _room(scratch, "results", (4, *products.shape[1:]), y.dtype)
+        results = room(scratch, "results", (4, *products.shape[1:]), y.dtype)
         put_together(_map(TO_RESULTS, products, results), y[part], STEP, STEP, NONE, scratch)
     return tiles if len(blocks) == 1 else None
 
@@ -82,48 +84,57 @@ def tiled_gradients(dy, x, tiles, kernel, places, dkernel, dx, scratch):
         x, kernel, places, scratch: as before.
         tiles: what `tiled_correlate` returned.
     """
-    xp, weights = xp_of(dy), _weights(kernel)
-    turned, total = xp.ascontiguousarray(weights.swapaxes(1, 2)), xp.zeros_like(weights)
-    for part in _blocks(x, places):
+    xp, turned = xp_of(dy), tiled_kernel(kernel.swapaxes(2, 3), scratch)  # (16, F, C)
+    total, share = (room(scratch, name, (16, *kernel.shape[2:]), dy.dtype) for name in ("total", "share"))
+    for number, part in enumerate(_blocks(x, places)):
         here = _tiles(x[part], places, scratch) if tiles is None else tiles
         shape = (*here.shape[1:4], dy.shape[-1])
-        dresults = take_apart(dy[part], _room(scratch, "results", (4, *shape), dy.dtype), STEP, STEP, NONE)
-        dproducts = _map(TO_RESULTS.T, dresults, _room(scratch, "products", (16, *shape), dy.dtype))
-        total += xp.matmul(_rows(here).swapaxes(1, 2), _rows(dproducts))
+        dresults = take_apart(dy[part], room(scratch, "results", (4, *shape), dy.dtype), STEP, STEP, NONE)
+        dproducts = _map(TO_RESULTS.T, dresults, room(scratch, "products", (16, *shape), dy.dtype))
+        xp.matmul(_rows(here).swapaxes(1, 2), _rows(dproducts), out=share if number else total)
+        if number:
+            total += share
         if dx is not None:
-            dtiles = _room(scratch, "dtiles", here.shape, dx.dtype)
+            dtiles = room(scratch, "dtiles", here.shape, dx.dtype)
             xp.matmul(_rows(dproducts), turned, out=_rows(dtiles))
-            dpixels = _map(FROM_TILE.T, dtiles, _room(scratch, "pixels", here.shape, dx.dtype))
+            dpixels = _map(FROM_TILE.T, dtiles, room(scratch, "pixels", here.shape, dx.dtype))
             put_together(dpixels, dx[part], TILE, STEP, places.before, scratch)
-    xp.matmul(_constant(FROM_KERNEL.T, dy), total.reshape(16, -1), out=dkernel.reshape(9, -1))
+    tiled_kernel_backward(total, dkernel)
 
 
-def _weights(kernel):
-    """Returns G g G^T for each channel and filter: (16, C, F)."""
-    flat = xp_of(kernel).matmul(_constant(FROM_KERNEL, kernel), kernel.reshape(9, -1))
-    return flat.reshape(16, *kernel.shape[2:])
+def tiled_kernel(kernel, scratch):
+    """Returns G g G^T for each channel and filter of a kernel (3, 3, C, F): (16, C, F)."""
+    flat = kernel.reshape(9, *kernel.shape[2:])
+    return _map(FROM_KERNEL, flat, room(scratch, "weights", (16, *flat.shape[1:]), kernel.dtype))
+
+
+def tiled_kernel_backward(dweights, dkernel):
+    """Writes the gradient of `tiled_kernel` on `dkernel` (contiguous)."""
+    _map(FROM_KERNEL.T, dweights, dkernel.reshape(9, *dweights.shape[1:]))
 
 
 def _tiles(x, places, scratch):
     """Returns B^T d B for each tile and channel of images `x`: (16, N, rows, columns, C)."""
     shape = (16, len(x), *tiles_of(places), x.shape[-1])
-    pixels = take_apart(x, _room(scratch, "pixels", shape, x.dtype), TILE, STEP, places.before)
-    return _map(FROM_TILE, pixels, _room(scratch, "tiles", shape, x.dtype))
+    pixels = take_apart(x, room(scratch, "pixels", shape, x.dtype), TILE, STEP, places.before)
+    return _map(FROM_TILE, pixels, room(scratch, "tiles", shape, x.dtype))
 
 
 def _map(matrix, parts, out):
-    """Writes `matrix` (m, k) times the first axis of parts (k, N, rows, columns, C) on `out`; returns it.
+    """Writes `matrix` (m, k) times the first axis of parts (k, ..., rows, columns, C) on `out`; returns it.
 
-    That is a product for each row of tiles, short enough that BLAS needs no copies of its own.
+    That is a product for each row, short enough that BLAS needs no copies of its own.
     """
-    xp_of(parts).matmul(_constant(matrix, parts), _by_row(parts), out=_by_row(out))
+    xp = xp_of(parts)
+    matrix = xp.asarray(matrix, parts.dtype, order="C")
+    xp.matmul(matrix, _by_row(parts), out=_by_row(out))
     return out
 
 
 def _by_row(parts):
-    """Returns a view of (k, N, rows, columns, C) as (N rows, k, columns C)."""
-    k, count, rows, columns, channels = parts.shape
-    return parts.reshape(k, count * rows, columns * channels).swapaxes(0, 1)
+    """Returns a view of (k, N, rows, columns, C) as (N rows, k, columns C), of (k, C, F) as (C, k, F)."""
+    count = math.prod(parts.shape[1 : max(2, parts.ndim - 2)])
+    return parts.reshape(len(parts), count, -1).swapaxes(0, 1)
 
 
 def _rows(parts):
@@ -131,15 +142,10 @@ def _rows(parts):
     return parts.reshape(len(parts), -1, parts.shape[-1])
 
 
-def _room(scratch, name, shape, dtype):
+def room(scratch, name, shape, dtype):
     """Returns a work array of `shape` whose rows on the first axis are APART."""
     length = math.prod(shape[1:])
     return scratch(name, (shape[0], length + APART), dtype)[:, :length].reshape(shape)
-
-
-def _constant(matrix, like):
-    """Returns one of the matrices where `like` is, in its type."""
-    return xp_of(like).asarray(matrix, like.dtype, order="C")
 
 
 def _blocks(x, places):

@@ -5,10 +5,20 @@ return NotImplemented for the rest. No operation is reordered for speed, so resu
 by rounding at most, and not from run to run.
 """
 
-from kerasette.functions.compiled import convolution, depthwise, images, jit, pooling, rows, steps, updates
+from kerasette.functions.compiled import (
+    convolution,
+    depthwise,
+    images,
+    jit,
+    pooling,
+    rows,
+    steps,
+    updates,
+    winograd,
+)
 
 MODULES = (images, pooling, depthwise, rows, updates)
-WITH_PRODUCTS = (steps, convolution)  # their loops call a BLAS that `jit` must have found
+WITH_PRODUCTS = (steps, convolution, winograd)  # their loops call a BLAS that `jit` must have found
 
 
 def available() -> dict:

@@ -1,0 +1,245 @@
+"""Convolutions by tiles compiled as a whole; `functions/winograd.py` has the plain ones and the formulas.
+
+A few images at a time become tiles, few enough to stay in the cache until their results are written. Rows of
+tiles are mapped first, along whole lines of pixels, and then their columns. They take float32.
+"""
+
+import numpy as np
+
+from kerasette.functions.compiled.jit import jit, product, sgemm_address, suits_products, turned_product
+from kerasette.functions.winograd import room, tiled_kernel, tiled_kernel_backward, tiles_of
+
+__all__ = ["tiled_correlate", "tiled_gradients"]
+
+ROOM = 1 << 17  # numbers in the tiles and the products of the images taken at a time
+
+
+def tiled_correlate(x, kernel, y, places, scratch):
+    if not suits_products(x, kernel, y):
+        return NotImplemented
+    arrays = tiled_kernel(kernel, scratch), y, *_arrays(x, y, places, scratch)
+    _correlate(sgemm_address(), x, *arrays, places.before)
+    return None
+
+
+def tiled_gradients(dy, x, tiles, kernel, places, dkernel, dx, scratch):
+    if not suits_products(dy, x, kernel, dkernel, *(() if dx is None else (dx,))):
+        return NotImplemented
+    turned = tiled_kernel(kernel.swapaxes(2, 3), scratch)
+    total = room(scratch, "total", (16, *kernel.shape[2:]), dy.dtype)
+    total.fill(0)
+    arrays = turned, total, x[:0] if dx is None else dx, *_arrays(x, dy, places, scratch)
+    _gradients(sgemm_address(), dy, x, *arrays, places.before)
+    tiled_kernel_backward(total, dkernel)
+    return None
+
+
+def _arrays(x, y, places, scratch):
+    """Returns room for tiles and products of some images, (16, tiles, channels), and for a row of tiles."""
+    rows, columns = tiles_of(places)
+    (channels, filters), each = (x.shape[-1], y.shape[-1]), rows * columns
+    count = max(1, min(len(x), ROOM // (16 * each * (channels + filters))))
+    tiles = scratch("tiles", (16, count * each, channels), x.dtype)
+    products = scratch("products", (16, count * each, filters), x.dtype)
+    line = scratch("line", (4, (2 * columns + 2) * max(channels, filters)), x.dtype)
+    return tiles, products, line, (rows, columns)
+
+
+@jit
+def _correlate(sgemm, x, weights, y, tiles, products, line, grid, before):
+    each = grid[0] * grid[1]
+    count = tiles.shape[1] // each
+    for start in range(0, len(x), count):
+        stop = min(start + count, len(x))
+        _to_tiles(x[start:stop], tiles, line, grid, before)
+        used = (stop - start) * each
+        for k in range(16):
+            product(sgemm, tiles[k, :used], weights[k], products[k, :used])
+        _to_results(products, y[start:stop], line, grid)
+
+
+@jit
+def _gradients(sgemm, dy, x, turned, total, dx, tiles, products, line, grid, before):
+    each = grid[0] * grid[1]
+    count = tiles.shape[1] // each
+    for start in range(0, len(x), count):
+        stop = min(start + count, len(x))
+        _to_tiles(x[start:stop], tiles, line, grid, before)
+        _from_results(dy[start:stop], products, line, grid)
+        used = (stop - start) * each
+        for k in range(16):
+            turned_product(sgemm, tiles[k, :used], products[k, :used], total[k], np.float32(1))
+        if len(dx):
+            for k in range(16):
+                product(sgemm, products[k, :used], turned[k], tiles[k, :used])
+            _from_tiles(tiles, dx[start:stop], line, grid, before)
+
+
+# ---------------------------------------------------------------- tiles
+
+
+@jit
+def _to_tiles(x, tiles, line, grid, before):
+    """Writes B^T d B of the tiles of images x (N, H, W, C) on tiles (16, N rows columns, C)."""
+    height, channels = x.shape[1], x.shape[3]
+    margin = before[1] * channels
+    length = min(x.shape[2], 2 * grid[1] + 2 - before[1]) * channels
+    line[:, :] = 0
+    zeros = np.zeros(length, x.dtype)
+    for image in range(len(x)):
+        pixels = x[image].reshape(height, x.shape[2] * channels)
+        for i in range(grid[0]):
+            for a in range(4):
+                first, second, sign = _pair(a)
+                one, other = 2 * i + first - before[0], 2 * i + second - before[0]
+                left = pixels[one, :length] if 0 <= one < height else zeros
+                right = pixels[other, :length] if 0 <= other < height else zeros
+                target = line[a, margin : margin + length]
+                for t in range(length):
+                    target[t] = left[t] + sign * right[t]
+            number = (image * grid[0] + i) * grid[1]
+            for a in range(4):
+                for j in range(grid[1]):
+                    for b in range(4):
+                        first, second, sign = _pair(b)
+                        left = line[a, (2 * j + first) * channels :]
+                        right = line[a, (2 * j + second) * channels :]
+                        target = tiles[4 * a + b, number + j]
+                        for t in range(channels):
+                            target[t] = left[t] + sign * right[t]
+
+
+@jit
+def _pair(row):
+    """Returns which two pixels a row of B^T takes, and the sign of the second one."""
+    if row == 0:
+        return 0, 2, np.float32(-1)
+    if row == 1:
+        return 1, 2, np.float32(1)
+    if row == 2:
+        return 2, 1, np.float32(-1)
+    return 1, 3, np.float32(-1)
+
+
+@jit
+def _from_tiles(tiles, dx, line, grid, before):
+    """Adds up B d B^T of the tiles in images dx (N, H, W, C): the transpose of `_to_tiles`."""
+    height, channels = dx.shape[1], dx.shape[3]
+    margin = before[1] * channels
+    length = min(dx.shape[2], 2 * grid[1] + 2 - before[1]) * channels
+    for image in range(len(dx)):
+        pixels = dx[image].reshape(height, dx.shape[2] * channels)
+        pixels[:] = 0
+        for i in range(grid[0]):
+            line[:, :] = 0
+            number = (image * grid[0] + i) * grid[1]
+            for a in range(4):
+                for j in range(grid[1]):
+                    first, second, third, fourth = (
+                        tiles[4 * a, number + j],
+                        tiles[4 * a + 1, number + j],
+                        tiles[4 * a + 2, number + j],
+                        tiles[4 * a + 3, number + j],
+                    )
+                    here = line[a, 2 * j * channels :]
+                    for t in range(channels):
+                        here[t] += first[t]
+                    here = line[a, (2 * j + 1) * channels :]
+                    for t in range(channels):
+                        here[t] += second[t] - third[t] + fourth[t]
+                    here = line[a, (2 * j + 2) * channels :]
+                    for t in range(channels):
+                        here[t] += second[t] + third[t] - first[t]
+                    here = line[a, (2 * j + 3) * channels :]
+                    for t in range(channels):
+                        here[t] -= fourth[t]
+            first, second, third, fourth = (
+                line[0, margin : margin + length],
+                line[1, margin : margin + length],
+                line[2, margin : margin + length],
+                line[3, margin : margin + length],
+            )
+            top = 2 * i - before[0]
+            if 0 <= top < height:
+                here = pixels[top]
+                for t in range(length):
+                    here[t] += first[t]
+            if 0 <= top + 1 < height:
+                here = pixels[top + 1]
+                for t in range(length):
+                    here[t] += second[t] - third[t] + fourth[t]
+            if 0 <= top + 2 < height:
+                here = pixels[top + 2]
+                for t in range(length):
+                    here[t] += second[t] + third[t] - first[t]
+            if 0 <= top + 3 < height:
+                here = pixels[top + 3]
+                for t in range(length):
+                    here[t] -= fourth[t]
+
+
+# ---------------------------------------------------------------- results
+
+
+@jit
+def _to_results(products, y, line, grid):
+    """Writes A^T m A of the products (16, N rows columns, F) on results y (N, H', W', F)."""
+    filters, length = y.shape[3], grid[1] * y.shape[3]
+    for image in range(len(y)):
+        for i in range(grid[0]):
+            number = (image * grid[0] + i) * grid[1]
+            for a in range(min(2, y.shape[1] - 2 * i)):
+                for b in range(4):
+                    first = products[4 * a + b].reshape(-1)[number * filters :]
+                    second = products[4 * a + 4 + b].reshape(-1)[number * filters :]
+                    third = products[4 * a + 8 + b].reshape(-1)[number * filters :]
+                    here = line[b]
+                    if a == 0:
+                        for t in range(length):
+                            here[t] = first[t] + second[t] + third[t]
+                    else:
+                        for t in range(length):
+                            here[t] = first[t] - second[t] - third[t]
+                for j in range(grid[1]):
+                    first, second = line[0, j * filters :], line[1, j * filters :]
+                    third, fourth = line[2, j * filters :], line[3, j * filters :]
+                    here = y[image, 2 * i + a, 2 * j]
+                    for t in range(filters):
+                        here[t] = first[t] + second[t] + third[t]
+                    if 2 * j + 1 < y.shape[2]:
+                        here = y[image, 2 * i + a, 2 * j + 1]
+                        for t in range(filters):
+                            here[t] = second[t] - third[t] - fourth[t]
+
+
+@jit
+def _from_results(dy, products, line, grid):
+    """Writes A y A^T of results dy (N, H', W', F) on products (16, N rows columns, F)."""
+    filters, length = dy.shape[3], dy.shape[2] * dy.shape[3]
+    line[:, :] = 0
+    zeros = np.zeros(length, dy.dtype)
+    for image in range(len(dy)):
+        results = dy[image].reshape(dy.shape[1], length)
+        for i in range(grid[0]):
+            top = results[2 * i]
+            low = results[2 * i + 1] if 2 * i + 1 < len(results) else zeros
+            for a in range(4):
+                plus, sign = _share(a)
+                here = line[a]
+                for t in range(length):
+                    here[t] = plus * top[t] + sign * low[t]
+            number = (image * grid[0] + i) * grid[1]
+            for a in range(4):
+                for j in range(grid[1]):
+                    left, right = line[a, 2 * j * filters :], line[a, (2 * j + 1) * filters :]
+                    for b in range(4):
+                        plus, sign = _share(b)
+                        here = products[4 * a + b, number + j]
+                        for t in range(filters):
+                            here[t] = plus * left[t] + sign * right[t]
+
+
+@jit
+def _share(row):
+    """Returns a row of A: what each of two results brings."""
+    return np.float32(row < 3), np.float32(row == 1) - np.float32(row > 1)
