@@ -117,6 +117,7 @@ class Context:
         training: whether this is a training step (or a call with training=True).
         trainable: whether the layer was trainable when the model was compiled.
         need_dx: whether backward has to return the gradient with respect to the inputs.
+        goes_back: whether backward may follow.
         in_place: whether forward may write its result over its input.
         batch: number of samples in the whole batch, of which these may be a part.
         noise: what the layer's draw() returned for these samples, or None.
@@ -124,7 +125,18 @@ class Context:
         buffer: `buffer(name, shape, dtype=float)` gives an array that is reused from step to step.
     """
 
-    __slots__ = ("batch", "buffer", "in_place", "need_dx", "noise", "total", "trainable", "training", "xp")
+    __slots__ = (
+        "batch",
+        "buffer",
+        "goes_back",
+        "in_place",
+        "need_dx",
+        "noise",
+        "total",
+        "trainable",
+        "training",
+        "xp",
+    )
 
     def __init__(self, xp, dtype=None, *, training=False, need_dx=True, trainable=True, in_place=False):
         self.xp = xp
@@ -132,6 +144,7 @@ class Context:
         self.trainable = trainable
         self.need_dx = need_dx
         self.in_place = in_place
+        self.goes_back = True
         self.batch = 1
         self.noise = None
         self.total = alone
@@ -143,7 +156,8 @@ def alone(array):
     return array
 
 
-PROMISES = {"output_bias", "keeps_order", "reads", "stops_early"}  # they rest on one forward and backward
+# what rests on one forward and backward
+PROMISES = {"halves", "joins_maxima", "keeps_order", "output_bias", "reads", "stops_early"}
 
 
 class Operation:
@@ -168,6 +182,9 @@ class Operation:
             caches of the step's micro-batches in order; what it reads must not live in a buffer.
         data_format: "channels_last" or "channels_first" where windows move along all other axes of a sample,
             else None.
+        joins_maxima: `forward_maxima` and `backward_maxima` do what forward and backward do together with
+            those of an operation that `halves`.
+        halves: its output are the maxima of 2 x 2 numbers side by side, channels last, an odd end left out.
         keeps_order: its output are maxima of its input, so that a ReLU may as well follow as come before;
             backward needs neither input nor output.
         reads: `reads(shape)` tells the shape of the part of a sample, from its beginning on, that the result
@@ -189,6 +206,8 @@ class Operation:
     activity = None
     commit = None
     data_format = None
+    halves = False
+    joins_maxima = False
     keeps_order = False
     reads = None
     stops_early = False

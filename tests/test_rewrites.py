@@ -160,8 +160,8 @@ def test_a_relu_behind_the_maxima_changes_no_bit(monkeypatch, own, padding):
         kinds = [step.operation.fuses_with for step in model._engine.plan.steps]
         return kinds, losses_seen, [*model.get_weights(), model.predict(x, verbose=0)]
 
-    monkeypatch.setattr(layers.Conv2D, "stops_early", False)
-    monkeypatch.setattr(layers.Conv2D, "output_bias", None)
+    for name in ("stops_early", "output_bias", "joins_maxima"):
+        monkeypatch.setattr(layers.Conv2D, name, None)
     kinds, seen, weights = trained()
     monkeypatch.setattr(layers.MaxPooling2D, "keeps_order", False)
     plain_kinds, plain_seen, plain_weights = trained()
@@ -206,6 +206,53 @@ def test_a_bias_that_is_added_late_changes_no_number(monkeypatch, pool, activati
     assert late == 0
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 16])  # few, and enough for tiles
+@pytest.mark.parametrize("activation", ["relu", "tanh", None])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_maxima_taken_at_once_change_no_number(monkeypatch, channels, activation, frozen):
+    def trained():
+        utils.set_random_seed(4)
+        first = layers.Conv2D(16, 3, padding="same", activation=activation, bias_initializer="random_normal")
+        second = layers.Conv2D(32, 3, activation=activation, use_bias=False)
+        body = [
+            first,
+            layers.MaxPooling2D(),
+            second,
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+        model = k.Sequential([k.Input((29, 28, channels)), *body])
+        first.trainable = not frozen
+        model.compile("mse", optimizers.SGD(0.001))
+        x = np.random.default_rng(1).normal(size=(12, 29, 28, channels))
+        seen = [model.train_on_batch(x, x[:, 0, :2, 0]) for _ in range(3)]
+        joined = [type(step.operation).__name__ for step in model._engine.plan.steps].count("Halved")
+        return joined, [*seen, *model.get_weights(), model.predict(x, verbose=0)]
+
+    joined, found = trained()
+    assert joined == (0 if activation == "tanh" else 2)
+    monkeypatch.setattr(layers.Conv2D, "joins_maxima", False)
+    joined, wanted = trained()
+    assert joined == 0
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("other", ["strides", "same", "first", "window"])
+def test_only_maxima_of_two_by_two_are_taken_at_once(other):
+    pooling = {
+        "strides": {"strides": 1},
+        "same": {"padding": "same"},
+        "first": {"data_format": "channels_first"},
+        "window": {"pool_size": (2, 3)},
+    }[other]
+    model = k.Sequential([k.Input((9, 9, 2)), layers.Conv2D(4, 3), layers.MaxPooling2D(**pooling)])
+    x = np.random.default_rng(1).normal(size=(3, 9, 9, 2)).astype("float32")
+    assert len(model.compile("mse")._engine.plan.steps) > 1
+    np.testing.assert_allclose(model.predict(x), model.layers[1](model.layers[0](x)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

@@ -67,13 +67,15 @@ class Executor:
         self._backward = self.way_back(self.gradients)
 
     def _context(self, step, dtype):
-        return Context(
+        ctx = Context(
             self.xp,
             dtype,
             need_dx=any(step.needs_dx),
             trainable=step.layer.trainable,
             in_place=step.in_place,
         )
+        ctx.goes_back = step.runs_backward
+        return ctx
 
     # ------------------------------------------------------------ forward
 

@@ -49,6 +49,8 @@ class Plan:
         rewrites.leave_activations_to_losses(self, fused)
         rewrites.rectify_after_maxima(self)
         rewrites.add_biases_late(self)
+        self._sample_work = sum(_work(step.operation, self.shapes[step.targets[0]]) for step in self.steps)
+        rewrites.take_maxima_at_once(self)
         rewrites.stop_early(self)
         for index, step in enumerate(self.steps):
             step.index = index
@@ -57,7 +59,6 @@ class Plan:
         self._mark_gradients([s for s, on in zip(self.outputs, graded, strict=True) if on], asked)
         self.layers = list(dict.fromkeys(step.layer for step in self.steps))
         self._by_steps = [step for step in self.steps if getattr(step.operation, "by_steps", False)]
-        self._sample_work = sum(_work(step.operation, self.shapes[step.targets[0]]) for step in self.steps)
         self._weights = sum(_weights(step.operation) for step in self.steps)
         made = [*self.inputs, *(slot for step in self.steps if not step.in_place for slot in step.targets)]
         self._sample_bytes = 4 * sum(math.prod(n or 1 for n in self.shapes[slot]) for slot in made)

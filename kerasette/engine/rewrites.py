@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from kerasette.engine.steps import Bias, Step, Unbiased
+from kerasette.engine.steps import Bias, Halved, Step, Unbiased
 
 
 def leave_activations_to_losses(plan, fused) -> None:
@@ -92,6 +92,23 @@ def _added(plan, step, late):
     added = Step(late[step], late[step], (between,), step.targets, in_place=True)
     step.targets = (between,)
     return (added,)
+
+
+def take_maxima_at_once(plan) -> None:
+    """Makes one step of an operation and of the maxima of 2 x 2 of its results, if it can do both.
+
+    Only where nothing else reads the results.
+    """
+    readers = plan.readers()
+    makers = {step.targets[0]: step for step in plan.steps if step.operation.joins_maxima}
+    joined = set()
+    for step in plan.steps:
+        maker = makers.get(step.sources[0]) if step.operation.halves else None
+        if maker is not None and readers[maker.targets[0]] == 1:
+            maker.operation = maker.layer = Halved(maker.operation)
+            maker.targets = step.targets
+            joined.add(step)
+    plan.steps = [step for step in plan.steps if step not in joined]
 
 
 def stop_early(plan) -> None:

@@ -57,7 +57,7 @@ class Inserted:
 
     parameters = ()
     draw = commit = fuses_with = data_format = reads = output_bias = output_activation = None
-    couples_batch = gathers = keeps_state = keeps_order = stops_early = False
+    couples_batch = gathers = halves = joins_maxima = keeps_order = keeps_state = stops_early = False
 
 
 class Activate(Inserted):
@@ -121,6 +121,19 @@ class Unbiased:
     def keyed_parameters(self):
         """Returns {key in `w`: parameter}, the bias left out: so forward adds none."""
         return self._keyed
+
+
+class Halved:
+    """An operation that gives only the maxima of 2 x 2 of its results; everything else is its own."""
+
+    stops_early = joins_maxima = False
+
+    def __init__(self, operation):
+        self._operation = operation
+        self.forward, self.backward = operation.forward_maxima, operation.backward_maxima
+
+    def __getattr__(self, name):
+        return getattr(self._operation, name)
 
 
 class Bias(Inserted):

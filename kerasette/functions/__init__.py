@@ -243,6 +243,7 @@ from kerasette.functions.normalization import (
     unit_normalization,
     unit_normalization_backward,
 )
+from kerasette.functions.pooled_convolution import conv_max_pool, conv_max_pool_backward
 from kerasette.functions.pooling import (
     average_pool,
     average_pool_backward,

@@ -31,19 +31,45 @@ def max_pool_windows(x, y, window, strides, before, scratch, keep=True):
         The winners, or None: for each element of the window that lies inside the image somewhere, row by row,
         a bool array like y that is True where it is the maximum, and of equal ones the first.
     """
-    xp = xp_of(x)
-    (_, *first), *others = _places(x.shape[1:-1], y.shape[1:-1], window, strides, before)
-    part = scratch("part", y.shape, y.dtype)
-    winners = scratch("winners", (1 + len(others), *y.shape), bool) if keep else None
-    _load(x, y, first, -math.inf)
-    for index, (_, *place) in enumerate(others, 1):
-        _load(x, part, place, -math.inf)
-        if keep:
-            xp.greater(part, y, winners[index])
-        xp.maximum(y, part, out=y)
-    if keep:
-        _leave_last(xp, winners)
+    places = _places(x.shape[1:-1], y.shape[1:-1], window, strides, before)
+    winners = scratch("winners", (len(places), *y.shape), bool) if keep else None
+    room = y, scratch("part", y.shape, y.dtype)
+    largest((_load(x, room[k > 0], place, -math.inf) for k, (_, *place) in enumerate(places)), y, winners)
     return winners
+
+
+def largest(parts, y, winners=None):
+    """Writes on `y` the largest of the numbers at each place of several arrays like it.
+
+    Args:
+        parts: iterable of the arrays, the first of which may be y itself.
+        winners: destination (number of parts, *y.shape) of bools, True for the first of the largest; or None.
+    """
+    xp, best = xp_of(y), None
+    for index, part in enumerate(parts):
+        if best is None:
+            best = part
+            continue
+        if winners is not None:
+            xp.greater(part, best, winners[index])
+        best = xp.maximum(best, part, out=y)
+    if best is not y:
+        y[...] = best
+    if winners is not None:
+        _leave_last(xp, winners)
+
+
+def shares(dy, winners, parts):
+    """Writes the gradients of `largest` on `parts` (number of parts, *dy.shape): dy at the winners, else 0.
+
+    Args:
+        dy: gradient by y.
+        winners: from `largest`; or, like y, the number of the first of the largest parts.
+    """
+    xp = xp_of(dy)
+    for number, part in enumerate(parts):
+        part[...] = winners[number] if winners.dtype == bool else xp.equal(winners, number)
+        part *= dy
 
 
 def _leave_last(xp, winners):
@@ -224,13 +250,14 @@ def _count(window, element):
 
 
 def _load(x, part, place, outside):
-    """Copies one element of each window of `x` to `part`."""
+    """Copies one element of each window of `x` to `part`; returns it."""
     outer, inner = place
     if outer is None:
         part[...] = x[inner]
-        return
+        return part
     part.fill(outside)
     part[outer] = x[inner]
+    return part
 
 
 def _spread(share, dx, positions, window, strides, before, scratch):

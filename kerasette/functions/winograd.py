@@ -17,7 +17,7 @@ import numpy as np
 
 from kerasette.backend import xp_of
 from kerasette.functions.kernels import compiled, swappable
-from kerasette.functions.windows import put_together, take_apart
+from kerasette.functions.windows import largest, put_together, shares, take_apart
 
 TILE, STEP, NONE = (4, 4), (2, 2), (0, 0)  # pixels in a tile; from one to the next; before the first
 ROOM = 2**18  # numbers in the tiles of one block of images
@@ -54,6 +54,9 @@ def tiles_of(places) -> tuple[int, int]:
     return tuple(-(-count // 2) for count in places.positions)
 
 
+# ---------------------------------------------------------------- convolution
+
+
 @swappable
 def tiled_correlate(x, kernel, y, places, scratch):
     """Writes the convolution of `x` (N, H, W, C) with `kernel` (3, 3, C, F) on `y` (N, H', W', F).
@@ -65,14 +68,11 @@ def tiled_correlate(x, kernel, y, places, scratch):
     Returns:
         What `tiled_gradients` can use again: the tiles of x, where they all were at hand, else None.
     """
-    xp, weights, blocks = xp_of(x), tiled_kernel(kernel, scratch), _blocks(x, places)
-    for part in blocks:
-        tiles = _tiles(x[part], places, scratch)
-        products = room(scratch, "products", (*tiles.shape[:4], y.shape[-1]), y.dtype)
-        xp.matmul(_rows(tiles), weights, out=_rows(products))
-        results = room(scratch, "results", (4, *products.shape[1:]), y.dtype)
-        put_together(_map(TO_RESULTS, products, results), y[part], STEP, STEP, NONE, scratch)
-    return tiles if len(blocks) == 1 else None
+
+    def deliver(part, quarters):
+        put_together(quarters, y[part], STEP, STEP, NONE, scratch)
+
+    return _convolve(x, kernel, places, scratch, deliver)
 
 
 @swappable
@@ -84,22 +84,76 @@ def tiled_gradients(dy, x, tiles, kernel, places, dkernel, dx, scratch):
         x, kernel, places, scratch: as before.
         tiles: what `tiled_correlate` returned.
     """
-    xp, turned = xp_of(dy), tiled_kernel(kernel.swapaxes(2, 3), scratch)  # (16, F, C)
-    total, share = (room(scratch, name, (16, *kernel.shape[2:]), dy.dtype) for name in ("total", "share"))
+
+    def collect(part, dquarters):
+        take_apart(dy[part], dquarters, STEP, STEP, NONE)
+
+    _convolve_backward(collect, x, tiles, kernel, places, dkernel, dx, scratch)
+
+
+@swappable
+def tiled_maxima(x, kernel, y, places, keep, scratch):
+    """Writes the maximum of each four results of `tiled_correlate` on `y` (N, H' / 2, W' / 2, F).
+
+    Args:
+        x, kernel, scratch: as before.
+        places: shapes.Windows, with even numbers of positions.
+        keep: whether `tiled_maxima_gradients` will follow.
+
+    Returns:
+        The tiles as before; and which of four is the first maximum, as `windows.largest` writes it, or None.
+    """
+    winners = scratch("winners", (4, *y.shape), bool) if keep else None
+
+    def deliver(part, quarters):
+        largest(quarters, y[part], winners[:, part] if keep else None)
+
+    return _convolve(x, kernel, places, scratch, deliver), winners
+
+
+@swappable
+def tiled_maxima_gradients(dy, x, tiles, winners, kernel, places, dkernel, dx, scratch):
+    """Writes the gradients of `tiled_maxima` on `dkernel` and, unless None, on `dx`; dy: like its y."""
+
+    def collect(part, dquarters):
+        shares(dy[part], winners[:, part] if winners.dtype == bool else winners[part], dquarters)
+
+    _convolve_backward(collect, x, tiles, kernel, places, dkernel, dx, scratch)
+
+
+def _convolve(x, kernel, places, scratch, deliver):
+    """Calls `deliver` with each block of images and its results (4, N, rows, columns, F); returns tiles."""
+    xp, weights, blocks = xp_of(x), tiled_kernel(kernel, scratch), _blocks(x, places)
+    for part in blocks:
+        tiles = _tiles(x[part], places, scratch)
+        products = room(scratch, "products", (*tiles.shape[:4], kernel.shape[-1]), x.dtype)
+        xp.matmul(_rows(tiles), weights, out=_rows(products))
+        deliver(part, _map(TO_RESULTS, products, room(scratch, "results", (4, *products.shape[1:]), x.dtype)))
+    return tiles if len(blocks) == 1 else None
+
+
+def _convolve_backward(collect, x, tiles, kernel, places, dkernel, dx, scratch):
+    """The way back: `collect` writes the gradients by the results of each block on the array it is given."""
+    xp, turned = xp_of(x), tiled_kernel(kernel.swapaxes(2, 3), scratch)  # (16, F, C)
+    total, share = (room(scratch, name, (16, *kernel.shape[2:]), x.dtype) for name in ("total", "share"))
     for number, part in enumerate(_blocks(x, places)):
         here = _tiles(x[part], places, scratch) if tiles is None else tiles
-        shape = (*here.shape[1:4], dy.shape[-1])
-        dresults = take_apart(dy[part], room(scratch, "results", (4, *shape), dy.dtype), STEP, STEP, NONE)
-        dproducts = _map(TO_RESULTS.T, dresults, room(scratch, "products", (16, *shape), dy.dtype))
+        shape = (*here.shape[1:4], kernel.shape[-1])
+        dresults = room(scratch, "results", (4, *shape), x.dtype)
+        collect(part, dresults)
+        dproducts = _map(TO_RESULTS.T, dresults, room(scratch, "products", (16, *shape), x.dtype))
         xp.matmul(_rows(here).swapaxes(1, 2), _rows(dproducts), out=share if number else total)
         if number:
             total += share
         if dx is not None:
-            dtiles = room(scratch, "dtiles", here.shape, dx.dtype)
+            dtiles = room(scratch, "dtiles", here.shape, x.dtype)
             xp.matmul(_rows(dproducts), turned, out=_rows(dtiles))
-            dpixels = _map(FROM_TILE.T, dtiles, room(scratch, "pixels", here.shape, dx.dtype))
+            dpixels = _map(FROM_TILE.T, dtiles, room(scratch, "pixels", here.shape, x.dtype))
             put_together(dpixels, dx[part], TILE, STEP, places.before, scratch)
     tiled_kernel_backward(total, dkernel)
+
+
+# ---------------------------------------------------------------- the three maps
 
 
 def tiled_kernel(kernel, scratch):

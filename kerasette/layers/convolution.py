@@ -159,6 +159,12 @@ class Convolution(Windowed):
         """Whether `forward` takes `part`: not where a window is a pixel, since nothing is copied there."""
         return any(n > 1 for n in (*self.kernel_size, *self.strides))
 
+    @property
+    def joins_maxima(self):
+        """Whether `forward_maxima` may be used: `functions.conv_max_pool` knows windows of 3 x 3 pixels."""
+        plain = self.groups == 1 and max(*self.strides, *self.dilation_rate) == 1
+        return plain and self.kernel_size == (3, 3) and not self._first
+
     def forward(self, ctx, w, x, part=None):
         y, cache = functions.conv(
             self._inward(ctx.xp, x),
@@ -177,6 +183,15 @@ class Convolution(Windowed):
             self._inward(ctx.xp, dy), cache, need_dx=ctx.need_dx, dkernel=dw["kernel"], dbias=dw.get("bias")
         )[0]
         return self._outward(ctx.xp, dx)
+
+    def forward_maxima(self, ctx, w, x):
+        bias, keep = w.get("bias"), ctx.goes_back
+        return functions.conv_max_pool(x, w["kernel"], bias, self.padding, keep, scratch=ctx.buffer)
+
+    def backward_maxima(self, ctx, w, dw, dy, cache):
+        return functions.conv_max_pool_backward(
+            dy, cache, need_dx=ctx.need_dx, dkernel=dw["kernel"], dbias=dw.get("bias")
+        )[0]
 
 
 @register("layer", "Convolution1D")

@@ -59,6 +59,11 @@ class _MaxPooling(_Pooling):
     def __init__(self, pool_size=2, strides=None, padding="valid", data_format=None, name=None, **base):
         super().__init__(pool_size, strides, padding, data_format, name, **base)
 
+    @property
+    def halves(self):
+        """Whether the windows are 2 x 2 pixels side by side, channels last, an odd end left out."""
+        return self.pool_size == self.strides == (2, 2) and self.padding == "valid" and not self._first
+
     def forward(self, ctx, w, x):
         y, cache = functions.max_pool(
             self._inward(ctx, x), self.pool_size, self.strides, self.padding, ctx.need_dx, scratch=ctx.buffer

@@ -43,6 +43,15 @@ def conv(shape, window, filters=4, groups=1, bias=True, strides=1, padding="vali
     return layer("conv", shapes, keras=run, strides=strides, padding=padding, dilation=dilation)
 
 
+def conv_pooled(shape, filters=4, bias=True, padding="valid"):
+    def run(keras, x, kernel, bias):
+        y = _convolution(x, kernel, 1, padding, 1, 1)
+        return tf().nn.max_pool2d(y if bias is None else y + bias, 2, 2, "VALID")
+
+    shapes = [shape, (3, 3, shape[-1], filters), (filters,) if bias else None]
+    return layer("conv_max_pool", shapes, keras=run, padding=padding)
+
+
 def transposed(shape, window, filters=3, bias=True, output_padding=None, **options):
     def run(keras, x, kernel, bias):
         rank = len(window)
@@ -88,6 +97,15 @@ TRANSPOSED_GRID = [
     for strides, padding, window in product((1, 2, 3), PADDINGS, ((3, 2), (1, 4)))
 ]
 
+TILED = [  # that `winograd` can compute
+    conv((2, 7, 6, 3), (3, 3)),
+    conv((2, 6, 5, 5), (3, 3), padding="same"),
+    conv((1, 3, 4, 2), (3, 3), bias=False),
+    conv((2, 3, 2, 3), (3, 3), filters=2, padding="same"),
+    conv_pooled((2, 7, 8, 5)),
+    conv_pooled((2, 5, 6, 6), padding="same", bias=False),
+]
+
 CONVOLUTION = [
     *GRID,
     conv((2, 7, 3), (3,), padding="causal"),
@@ -112,6 +130,9 @@ CONVOLUTION = [
     conv((2, 4, 3, 4, 2), (2, 3, 2), padding="same"),
     conv((1, 5, 4, 4, 2), (2, 2, 3), filters=2, strides=(2, 1, 1), groups=2),
     conv((1, 5, 4, 4, 1), (2, 2, 2), filters=2, dilation=2, padding="same"),
+    *TILED,
+    conv_pooled((2, 7, 6, 1)),
+    conv_pooled((2, 5, 6, 4), padding="same"),
     *TRANSPOSED_GRID,
     transposed((2, 4, 3), (3,), strides=2, output_padding=1, bias=False),
     transposed((2, 4, 3), (3,), strides=3, output_padding=(2,), padding="same"),

@@ -10,6 +10,7 @@ from kerasette.functions.compiled import (
     depthwise,
     images,
     jit,
+    pooled_convolution,
     pooling,
     rows,
     steps,
@@ -17,7 +18,7 @@ from kerasette.functions.compiled import (
     winograd,
 )
 
-MODULES = (images, pooling, depthwise, rows, updates)
+MODULES = (images, pooling, pooled_convolution, depthwise, rows, updates)
 WITH_PRODUCTS = (steps, convolution, winograd)  # their loops call a BLAS that `jit` must have found
 
 

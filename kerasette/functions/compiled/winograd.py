@@ -4,12 +4,15 @@ A few images at a time become tiles, few enough to stay in the cache until their
 tiles are mapped first, along whole lines of pixels, and then their columns. They take float32.
 """
 
+from functools import partial
+
 import numpy as np
 
 from kerasette.functions.compiled.jit import jit, product, sgemm_address, suits_products, turned_product
+from kerasette.functions.compiled.pooled_convolution import largest_of_four, share_of_four
 from kerasette.functions.winograd import room, tiled_kernel, tiled_kernel_backward, tiles_of
 
-__all__ = ["tiled_correlate", "tiled_gradients"]
+__all__ = ["tiled_correlate", "tiled_gradients", "tiled_maxima", "tiled_maxima_gradients"]
 
 ROOM = 1 << 17  # numbers in the tiles and the products of the images taken at a time
 
@@ -17,36 +20,57 @@ ROOM = 1 << 17  # numbers in the tiles and the products of the images taken at a
 def tiled_correlate(x, kernel, y, places, scratch):
     if not suits_products(x, kernel, y):
         return NotImplemented
-    arrays = tiled_kernel(kernel, scratch), y, *_arrays(x, y, places, scratch)
-    _correlate(sgemm_address(), x, *arrays, places.before)
+    _run(_correlate, x, tiled_kernel(kernel, scratch), y, _no_winners(scratch), places, scratch)
     return None
 
 
+def tiled_maxima(x, kernel, y, places, keep, scratch):
+    if not suits_products(x, kernel, y):
+        return NotImplemented
+    winners = scratch("winners", y.shape, np.uint8)
+    _run(_correlate, x, tiled_kernel(kernel, scratch), y, winners, places, scratch)
+    return None, winners
+
+
 def tiled_gradients(dy, x, tiles, kernel, places, dkernel, dx, scratch):
-    if not suits_products(dy, x, kernel, dkernel, *(() if dx is None else (dx,))):
+    return _gradients_of(dy, x, _no_winners(scratch), kernel, places, dkernel, dx, scratch)
+
+
+def tiled_maxima_gradients(dy, x, tiles, winners, kernel, places, dkernel, dx, scratch):
+    return _gradients_of(dy, x, winners, kernel, places, dkernel, dx, scratch)
+
+
+def _gradients_of(dy, x, winners, kernel, places, dkernel, dx, scratch):
+    if winners.dtype == bool or not suits_products(dy, x, kernel, dkernel, *(() if dx is None else (dx,))):
         return NotImplemented
     turned = tiled_kernel(kernel.swapaxes(2, 3), scratch)
     total = room(scratch, "total", (16, *kernel.shape[2:]), dy.dtype)
     total.fill(0)
-    arrays = turned, total, x[:0] if dx is None else dx, *_arrays(x, dy, places, scratch)
-    _gradients(sgemm_address(), dy, x, *arrays, places.before)
+    loop = partial(_gradients, total=total, dx=x[:0] if dx is None else dx)
+    _run(loop, x, turned, dy, winners, places, scratch)
     tiled_kernel_backward(total, dkernel)
     return None
 
 
-def _arrays(x, y, places, scratch):
-    """Returns room for tiles and products of some images, (16, tiles, channels), and for a row of tiles."""
+def _no_winners(scratch):
+    """Returns the `winners` of all results instead of their maxima: none."""
+    return scratch("no winners", (0, 0, 0, 0), np.uint8)
+
+
+def _run(loop, x, weights, y, winners, places, scratch):
+    """Runs a loop that takes some images at a time, with room for their tiles, products and rows."""
     rows, columns = tiles_of(places)
     (channels, filters), each = (x.shape[-1], y.shape[-1]), rows * columns
     count = max(1, min(len(x), ROOM // (16 * each * (channels + filters))))
     tiles = scratch("tiles", (16, count * each, channels), x.dtype)
     products = scratch("products", (16, count * each, filters), x.dtype)
-    line = scratch("line", (4, (2 * columns + 2) * max(channels, filters)), x.dtype)
-    return tiles, products, line, (rows, columns)
+    line = scratch("line", (8, (2 * columns + 2) * max(channels, filters)), x.dtype)
+    arrays = x, weights, y, winners, tiles, products, line
+    loop(sgemm_address(), *arrays, grid=(rows, columns), before=places.before)
 
 
 @jit
-def _correlate(sgemm, x, weights, y, tiles, products, line, grid, before):
+def _correlate(sgemm, x, weights, y, winners, tiles, products, line, grid, before):
     each = grid[0] * grid[1]
     count = tiles.shape[1] // each
     for start in range(0, len(x), count):
@@ -55,17 +79,23 @@ def _correlate(sgemm, x, weights, y, tiles, products, line, grid, before):
         used = (stop - start) * each
         for k in range(16):
             product(sgemm, tiles[k, :used], weights[k], products[k, :used])
-        _to_results(products, y[start:stop], line, grid)
+        if len(winners):
+            _to_maxima(products, y[start:stop], winners[start:stop], line, grid)
+        else:
+            _to_results(products, y[start:stop], line, grid)
 
 
 @jit
-def _gradients(sgemm, dy, x, turned, total, dx, tiles, products, line, grid, before):
+def _gradients(sgemm, x, turned, dy, winners, tiles, products, line, grid, before, total, dx):
     each = grid[0] * grid[1]
     count = tiles.shape[1] // each
     for start in range(0, len(x), count):
         stop = min(start + count, len(x))
         _to_tiles(x[start:stop], tiles, line, grid, before)
-        _from_results(dy[start:stop], products, line, grid)
+        if len(winners):
+            _from_maxima(dy[start:stop], winners[start:stop], products, line, grid)
+        else:
+            _from_results(dy[start:stop], products, line, grid)
         used = (stop - start) * each
         for k in range(16):
             turned_product(sgemm, tiles[k, :used], products[k, :used], total[k], np.float32(1))
@@ -237,6 +267,50 @@ def _from_results(dy, products, line, grid):
                         here = products[4 * a + b, number + j]
                         for t in range(filters):
                             here[t] = plus * left[t] + sign * right[t]
+
+
+# ---------------------------------------------------------------- maxima of four results
+
+
+@jit
+def _to_maxima(products, y, winners, line, grid):
+    """Writes the maximum of each four A^T m A on y (N, rows, columns, F), and which one it is on winners."""
+    length = grid[1] * y.shape[3]
+    for number in range(len(y) * grid[0]):
+        start = number * length
+        for a in range(2):
+            for b in range(4):
+                first = products[4 * a + b].reshape(-1)[start:]
+                second = products[4 * a + 4 + b].reshape(-1)[start:]
+                third = products[4 * a + 8 + b].reshape(-1)[start:]
+                here, sign = line[4 * a + b], np.float32(1 - 2 * a)
+                for t in range(length):
+                    here[t] = first[t] + sign * second[t] + sign * third[t]
+        for t in range(length):
+            first, second, third, fourth = line[0, t], line[1, t], line[2, t], line[3, t]
+            line[0, t], line[1, t] = first + second + third, second - third - fourth
+            first, second, third, fourth = line[4, t], line[5, t], line[6, t], line[7, t]
+            line[2, t], line[3, t] = first + second + third, second - third - fourth
+        stop = start + length
+        largest_of_four(line, y.reshape(-1)[start:stop], winners.reshape(-1)[start:stop])
+
+
+@jit
+def _from_maxima(dy, winners, products, line, grid):
+    """Writes A y A^T, of dy where the winner stands and zeros, on products (16, N rows columns, F)."""
+    length = grid[1] * dy.shape[3]
+    for number in range(len(dy) * grid[0]):
+        start = number * length
+        stop = start + length
+        share_of_four(dy.reshape(-1)[start:stop], winners.reshape(-1)[start:stop], line)
+        for a in range(4):
+            top, low = _share(a)
+            for b in range(4):
+                left, right = _share(b)
+                here = products[4 * a + b].reshape(-1)[start:]
+                p, q, r, s = top * left, top * right, low * left, low * right
+                for t in range(length):
+                    here[t] = p * line[0, t] + q * line[1, t] + r * line[2, t] + s * line[3, t]
 
 
 @jit
