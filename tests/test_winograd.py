@@ -41,6 +41,9 @@ def always(monkeypatch):
     for name in ("LEAST_WEIGHTS", "LEAST_TILES", "WORTH", "WORTH_COMPILED"):
         monkeypatch.setattr(winograd, name, -(2**60))
     monkeypatch.setattr(kernels, "LEAST", 0)
+    winograd._saved.cache_clear()
+    yield
+    winograd._saved.cache_clear()
 
 
 @both

@@ -20,6 +20,10 @@ from kerasette.shapes import windows
 FEW = 4  # channels that are worth products with zeros
 BLOCK = 2**18  # numbers in the results of one block of images
 ONE = (1, 1)
+PLACES = tuple(  # where the kernel stands on a tile for each of its four results: an index of (4, 4, 4, C, F)
+    (2 * row + column, slice(row, row + 3), slice(column, column + 3))
+    for row, column in itertools.product(range(2), repeat=2)
+)
 
 
 def conv_max_pool(x, kernel, bias=None, padding="valid", keep=True, *, out=None, scratch=None):
@@ -50,7 +54,7 @@ def conv_max_pool(x, kernel, bias=None, padding="valid", keep=True, *, out=None,
         y, cache = max_pool(y, 2, keep=keep, out=out, scratch=scratch)
         return y, (None, before, cache)
     y = room_for(out, scratch, "y", (len(x), *winograd.tiles_of(places), kernel.shape[-1]), x.dtype)
-    tiles, winners = way[0](x, kernel, y, places, keep, scratch)
+    tiles, winners = way[0](y, x, kernel, places, keep, scratch)
     if bias is not None:
         add_bias(y, bias)
     return deliver(y, out), (way[1], x, tiles, winners, kernel, places, bias is not None, scratch)
@@ -87,7 +91,7 @@ def _way(x, kernel, places):
 
 
 @swappable
-def direct_maxima(x, kernel, y, places, keep, scratch):
+def direct_maxima(y, x, kernel, places, keep, scratch):
     """Does what `winograd.tiled_maxima` does, by one product for each of the four results."""
     xp, weights, blocks = xp_of(x), _shifted(kernel, scratch), _blocks(y)
     winners = scratch("winners", (4, *y.shape), bool) if keep else None
@@ -114,7 +118,7 @@ def direct_maxima_gradients(dy, x, tiles, winners, kernel, places, dkernel, dx, 
             dcols = xp.matmul(dresults, weights.swapaxes(1, 2)).sum(0)
             dcols = dcols.reshape(*dy[part].shape[:-1], *winograd.TILE, x.shape[-1])
             patches.col2im(dcols, dx[part], winograd.TILE, winograd.STEP, ONE, places.before, scratch)
-    dkernel[...] = sum(total.reshape(4, 4, 4, *kernel.shape[2:])[place] for place in _places())
+    dkernel[...] = sum(total.reshape(4, 4, 4, *kernel.shape[2:])[place] for place in PLACES)
 
 
 def _tiles(x, y, places, scratch):
@@ -128,17 +132,9 @@ def _shifted(kernel, scratch):
     """Returns the kernel as it stands on a tile for each of its four results, zeros around: (4, 16 C, F)."""
     weights = scratch("weights", (4, 4, 4, *kernel.shape[2:]), kernel.dtype)
     weights.fill(0)
-    for place in _places():
+    for place in PLACES:
         weights[place] = kernel
     return weights.reshape(4, -1, kernel.shape[-1])
-
-
-def _places():
-    """Returns where the kernel stands for each of the four results: an index of (4, 4, 4, C, F)."""
-    return [
-        (2 * row + column, slice(row, row + 3), slice(column, column + 3))
-        for row, column in itertools.product(range(2), repeat=2)
-    ]
 
 
 def _blocks(y):

@@ -12,6 +12,7 @@ less, since the sums are shorter; but a number that isn't finite spreads over al
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -30,9 +31,11 @@ WORTH_COMPILED = 2**20  # and where those are few
 _B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
 _G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]]) / 2
 _A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
-FROM_TILE = np.kron(_B.T, _B.T)  # (16, 16): B^T d B for a tile as a vector
-FROM_KERNEL = np.kron(_G, _G)  # (16, 9)
-TO_RESULTS = np.kron(_A.T, _A.T)  # (4, 16)
+MAPS = {  # of a tile, a kernel and products as vectors
+    "tile": np.kron(_B.T, _B.T),  # B^T d B: (16, 16)
+    "kernel": np.kron(_G, _G),  # G g G^T: (16, 9)
+    "results": np.kron(_A.T, _A.T),  # A^T m A: (4, 16)
+}
 
 
 def pays(x, kernel, places) -> bool:
@@ -40,13 +43,20 @@ def pays(x, kernel, places) -> bool:
 
     It depends on shapes and on the kernels that are in use.
     """
+    return _saved(x.shape, kernel.shape, places) >= (
+        WORTH if compiled("tiled_correlate") is None else WORTH_COMPILED
+    )
+
+
+@lru_cache(maxsize=1024)
+def _saved(x, kernel, places):
+    """Returns how many multiplications are saved for these shapes; none where tiles aren't worth it."""
     if places.window != (3, 3) or any(n > 1 for n in (*places.strides, *places.dilation)):
-        return False
-    weights, tiles = math.prod(kernel.shape[2:]), math.prod(tiles_of(places))
-    if kernel.shape[2] != x.shape[-1] or weights < LEAST_WEIGHTS or len(x) * tiles < LEAST_TILES:
-        return False
-    saved = len(x) * (9 * math.prod(places.positions) - 16 * tiles) * weights
-    return saved >= (WORTH if compiled("tiled_correlate") is None else WORTH_COMPILED)
+        return -math.inf
+    weights, tiles = math.prod(kernel[2:]), math.prod(tiles_of(places))
+    if kernel[2] != x[-1] or weights < LEAST_WEIGHTS or x[0] * tiles < LEAST_TILES:
+        return -math.inf
+    return x[0] * (9 * math.prod(places.positions) - 16 * tiles) * weights
 
 
 def tiles_of(places) -> tuple[int, int]:
@@ -92,7 +102,7 @@ def tiled_gradients(dy, x, tiles, kernel, places, dkernel, dx, scratch):
 
 
 @swappable
-def tiled_maxima(x, kernel, y, places, keep, scratch):
+def tiled_maxima(y, x, kernel, places, keep, scratch):
     """Writes the maximum of each four results of `tiled_correlate` on `y` (N, H' / 2, W' / 2, F).
 
     Args:
@@ -128,7 +138,7 @@ def _convolve(x, kernel, places, scratch, deliver):
         tiles = _tiles(x[part], places, scratch)
         products = room(scratch, "products", (*tiles.shape[:4], kernel.shape[-1]), x.dtype)
         xp.matmul(_rows(tiles), weights, out=_rows(products))
-        deliver(part, _map(TO_RESULTS, products, room(scratch, "results", (4, *products.shape[1:]), x.dtype)))
+        deliver(part, _map("results", products, room(scratch, "results", (4, *products.shape[1:]), x.dtype)))
     return tiles if len(blocks) == 1 else None
 
 
@@ -141,14 +151,14 @@ def _convolve_backward(collect, x, tiles, kernel, places, dkernel, dx, scratch):
         shape = (*here.shape[1:4], kernel.shape[-1])
         dresults = room(scratch, "results", (4, *shape), x.dtype)
         collect(part, dresults)
-        dproducts = _map(TO_RESULTS.T, dresults, room(scratch, "products", (16, *shape), x.dtype))
+        dproducts = _map_back("results", dresults, room(scratch, "products", (16, *shape), x.dtype))
         xp.matmul(_rows(here).swapaxes(1, 2), _rows(dproducts), out=share if number else total)
         if number:
             total += share
         if dx is not None:
             dtiles = room(scratch, "dtiles", here.shape, x.dtype)
             xp.matmul(_rows(dproducts), turned, out=_rows(dtiles))
-            dpixels = _map(FROM_TILE.T, dtiles, room(scratch, "pixels", here.shape, x.dtype))
+            dpixels = _map_back("tile", dtiles, room(scratch, "pixels", here.shape, x.dtype))
             put_together(dpixels, dx[part], TILE, STEP, places.before, scratch)
     tiled_kernel_backward(total, dkernel)
 
@@ -159,30 +169,39 @@ def _convolve_backward(collect, x, tiles, kernel, places, dkernel, dx, scratch):
 def tiled_kernel(kernel, scratch):
     """Returns G g G^T for each channel and filter of a kernel (3, 3, C, F): (16, C, F)."""
     flat = kernel.reshape(9, *kernel.shape[2:])
-    return _map(FROM_KERNEL, flat, room(scratch, "weights", (16, *flat.shape[1:]), kernel.dtype))
+    return _map("kernel", flat, room(scratch, "weights", (16, *flat.shape[1:]), kernel.dtype))
 
 
 def tiled_kernel_backward(dweights, dkernel):
     """Writes the gradient of `tiled_kernel` on `dkernel` (contiguous)."""
-    _map(FROM_KERNEL.T, dweights, dkernel.reshape(9, *dweights.shape[1:]))
+    _map_back("kernel", dweights, dkernel.reshape(9, *dweights.shape[1:]))
 
 
 def _tiles(x, places, scratch):
     """Returns B^T d B for each tile and channel of images `x`: (16, N, rows, columns, C)."""
     shape = (16, len(x), *tiles_of(places), x.shape[-1])
     pixels = take_apart(x, room(scratch, "pixels", shape, x.dtype), TILE, STEP, places.before)
-    return _map(FROM_TILE, pixels, room(scratch, "tiles", shape, x.dtype))
+    return _map("tile", pixels, room(scratch, "tiles", shape, x.dtype))
 
 
-def _map(matrix, parts, out):
-    """Writes `matrix` (m, k) times the first axis of parts (k, ..., rows, columns, C) on `out`; returns it.
+def _map(name, parts, out, back=False):
+    """Writes a map of the first axis of parts (k, N, rows, columns, C), or its transpose, on out; returns it.
 
     That is a product for each row, short enough that BLAS needs no copies of its own.
     """
     xp = xp_of(parts)
-    matrix = xp.asarray(matrix, parts.dtype, order="C")
-    xp.matmul(matrix, _by_row(parts), out=_by_row(out))
+    xp.matmul(_matrix(xp, name, back, parts.dtype), _by_row(parts), out=_by_row(out))
     return out
+
+
+def _map_back(name, parts, out):
+    return _map(name, parts, out, back=True)
+
+
+@lru_cache
+def _matrix(xp, name, back, dtype):
+    """Returns the matrix of a map, or its transpose, as an array of module `xp`."""
+    return xp.asarray(np.array(MAPS[name].T if back else MAPS[name], dtype, order="C"))
 
 
 def _by_row(parts):

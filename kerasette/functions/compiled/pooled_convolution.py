@@ -10,10 +10,10 @@ from kerasette.functions.compiled.jit import jit, suits_products
 __all__ = ["direct_maxima", "direct_maxima_gradients"]
 
 
-def direct_maxima(x, kernel, y, places, keep, scratch):
+def direct_maxima(y, x, kernel, places, keep, scratch):
     if not suits_products(x, kernel, y):
         return NotImplemented
-    winners = scratch("winners", y.shape, np.uint8)
+    winners = scratch("winners", y.shape, np.uint8) if keep else no_winners(scratch)
     arrays = _image(x, y, scratch), _results(y, scratch), y, winners, x
     _maxima(kernel.reshape(9, *kernel.shape[2:]), *arrays, places.before)
     return None, winners
@@ -37,9 +37,19 @@ def _results(y, scratch):
     return scratch("four", (4, y.shape[2] * y.shape[3]), y.dtype)
 
 
+def no_winners(scratch):
+    """Returns the winners that nobody will ask for."""
+    return scratch("no winners", (0, 0, 0, 0), np.uint8)
+
+
 @jit
 def largest_of_four(sums, best, place):
-    """Writes the largest of four numbers on `best`, and the number of the first such on `place`."""
+    """Writes the largest of four numbers on `best`, and the first such place on `place` if that has room."""
+    if place.size == 0:
+        for t in range(best.size):
+            top, other = _larger(sums[0, t], sums[1, t]), _larger(sums[2, t], sums[3, t])
+            best[t] = _larger(top, other)
+        return
     for t in range(best.size):
         top, number, value = sums[0, t], np.int32(0), sums[1, t]
         larger = value > top or np.isnan(value)
@@ -54,6 +64,11 @@ def largest_of_four(sums, best, place):
 
 
 @jit
+def _larger(one, other):
+    return other if other > one or np.isnan(other) else one
+
+
+@jit
 def share_of_four(dy, place, shares):
     """Writes dy on that of four arrays which `place` says, and zero on the others."""
     for k in range(4):
@@ -63,46 +78,65 @@ def share_of_four(dy, place, shares):
 
 
 @jit
-def _surround(x, image, before):
-    """Copies x (H, W, C) to where it stands in `image`; what lies outside stays zero."""
+def _surrounded(x, image, before):
+    """Returns x (H, W, C), or where tiles reach beyond it `image` with x inside and zeros around."""
+    if before == (0, 0) and x.shape[0] >= image.shape[0] and x.shape[1] >= image.shape[1]:
+        return x
     height = min(x.shape[0], image.shape[0] - before[0])
-    length = min(x.shape[1], image.shape[1] - before[1]) * x.shape[2]
-    for i in range(height):
-        line, source = image[i + before[0], before[1] :].reshape(-1), x[i].reshape(-1)
-        for t in range(length):
-            line[t] = source[t]
+    width = min(x.shape[1], image.shape[1] - before[1])
+    image[before[0] : before[0] + height, before[1] : before[1] + width] = x[:height, :width]
+    return image
+
+
+@jit
+def _tile(image, i, j, c):
+    """Returns the 4 x 4 pixels of one channel from row i and column j on."""
+    return (
+        *(image[i, j, c], image[i, j + 1, c], image[i, j + 2, c], image[i, j + 3, c]),
+        *(image[i + 1, j, c], image[i + 1, j + 1, c], image[i + 1, j + 2, c], image[i + 1, j + 3, c]),
+        *(image[i + 2, j, c], image[i + 2, j + 1, c], image[i + 2, j + 2, c], image[i + 2, j + 3, c]),
+        *(image[i + 3, j, c], image[i + 3, j + 1, c], image[i + 3, j + 2, c], image[i + 3, j + 3, c]),
+    )
+
+
+@jit
+def _result(d, k, c, t, p):
+    """Returns the result of filter t on the 3 x 3 pixels of tile d from number p on."""
+    upper = d[p] * k[0, c, t] + d[p + 1] * k[1, c, t] + d[p + 2] * k[2, c, t]
+    middle = d[p + 4] * k[3, c, t] + d[p + 5] * k[4, c, t] + d[p + 6] * k[5, c, t]
+    return upper + middle + (d[p + 8] * k[6, c, t] + d[p + 9] * k[7, c, t] + d[p + 10] * k[8, c, t])
 
 
 @jit
 def _maxima(kernel, image, sums, y, winners, x, before):
     channels, filters = kernel.shape[1:]
+    length = y.shape[2] * filters
     image[:, :, :] = 0
     for number in range(y.shape[0]):
-        _surround(x[number], image, before)
+        pixels = _surrounded(x[number], image, before)
         for i in range(y.shape[1]):
-            sums[:, :] = 0
             for j in range(y.shape[2]):
-                at = j * filters
-                for c in range(channels):
-                    tile = image[2 * i : 2 * i + 4, 2 * j : 2 * j + 4, c]
-                    a0, a1, a2, a3 = tile[0, 0], tile[0, 1], tile[0, 2], tile[0, 3]
-                    b0, b1, b2, b3 = tile[1, 0], tile[1, 1], tile[1, 2], tile[1, 3]
-                    c0, c1, c2, c3 = tile[2, 0], tile[2, 1], tile[2, 2], tile[2, 3]
-                    d0, d1, d2, d3 = tile[3, 0], tile[3, 1], tile[3, 2], tile[3, 3]
+                at, d = j * filters, _tile(pixels, 2 * i, 2 * j, 0)
+                for t in range(filters):
+                    sums[0, at + t] = _result(d, kernel, 0, t, 0)
+                    sums[1, at + t] = _result(d, kernel, 0, t, 1)
+                    sums[2, at + t] = _result(d, kernel, 0, t, 4)
+                    sums[3, at + t] = _result(d, kernel, 0, t, 5)
+                for c in range(1, channels):
+                    d = _tile(pixels, 2 * i, 2 * j, c)
                     for t in range(filters):
-                        k0, k1, k2 = kernel[0, c, t], kernel[1, c, t], kernel[2, c, t]
-                        k3, k4, k5 = kernel[3, c, t], kernel[4, c, t], kernel[5, c, t]
-                        k6, k7, k8 = kernel[6, c, t], kernel[7, c, t], kernel[8, c, t]
-                        upper = (a0 * k0 + a1 * k1 + a2 * k2) + (b0 * k3 + b1 * k4 + b2 * k5)
-                        sums[0, at + t] += upper + (c0 * k6 + c1 * k7 + c2 * k8)
-                        upper = (a1 * k0 + a2 * k1 + a3 * k2) + (b1 * k3 + b2 * k4 + b3 * k5)
-                        sums[1, at + t] += upper + (c1 * k6 + c2 * k7 + c3 * k8)
-                        upper = (b0 * k0 + b1 * k1 + b2 * k2) + (c0 * k3 + c1 * k4 + c2 * k5)
-                        sums[2, at + t] += upper + (d0 * k6 + d1 * k7 + d2 * k8)
-                        upper = (b1 * k0 + b2 * k1 + b3 * k2) + (c1 * k3 + c2 * k4 + c3 * k5)
-                        sums[3, at + t] += upper + (d1 * k6 + d2 * k7 + d3 * k8)
-            length = y.shape[2] * filters
-            largest_of_four(sums, y[number, i].reshape(length), winners[number, i].reshape(length))
+                        sums[0, at + t] += _result(d, kernel, c, t, 0)
+                        sums[1, at + t] += _result(d, kernel, c, t, 1)
+                        sums[2, at + t] += _result(d, kernel, c, t, 4)
+                        sums[3, at + t] += _result(d, kernel, c, t, 5)
+            at = (number * y.shape[1] + i) * length
+            largest_of_four(sums, y.reshape(-1)[at : at + length], winners.reshape(-1)[at : at + length])
+
+
+@jit
+def _share(d, p, q, r, s, at):
+    """Returns what the pixels of tile d from number `at` on bring to one number of the kernel."""
+    return (d[at] * p + d[at + 1] * q) + (d[at + 4] * r + d[at + 5] * s)
 
 
 @jit
@@ -112,26 +146,22 @@ def _maxima_gradients(dkernel, image, shares, dy, winners, x, before):
     image[:, :, :] = 0
     dkernel[:, :, :] = 0
     for number in range(dy.shape[0]):
-        _surround(x[number], image, before)
+        pixels = _surrounded(x[number], image, before)
         for i in range(dy.shape[1]):
             share_of_four(dy[number, i].reshape(length), winners[number, i].reshape(length), shares)
             for j in range(dy.shape[2]):
                 at = j * filters
                 for c in range(channels):
-                    tile = image[2 * i : 2 * i + 4, 2 * j : 2 * j + 4, c]
-                    a0, a1, a2, a3 = tile[0, 0], tile[0, 1], tile[0, 2], tile[0, 3]
-                    b0, b1, b2, b3 = tile[1, 0], tile[1, 1], tile[1, 2], tile[1, 3]
-                    c0, c1, c2, c3 = tile[2, 0], tile[2, 1], tile[2, 2], tile[2, 3]
-                    d0, d1, d2, d3 = tile[3, 0], tile[3, 1], tile[3, 2], tile[3, 3]
+                    d = _tile(pixels, 2 * i, 2 * j, c)
                     for t in range(filters):
                         p, q = shares[0, at + t], shares[1, at + t]
                         r, s = shares[2, at + t], shares[3, at + t]
-                        dkernel[0, c, t] += (a0 * p + a1 * q) + (b0 * r + b1 * s)
-                        dkernel[1, c, t] += (a1 * p + a2 * q) + (b1 * r + b2 * s)
-                        dkernel[2, c, t] += (a2 * p + a3 * q) + (b2 * r + b3 * s)
-                        dkernel[3, c, t] += (b0 * p + b1 * q) + (c0 * r + c1 * s)
-                        dkernel[4, c, t] += (b1 * p + b2 * q) + (c1 * r + c2 * s)
-                        dkernel[5, c, t] += (b2 * p + b3 * q) + (c2 * r + c3 * s)
-                        dkernel[6, c, t] += (c0 * p + c1 * q) + (d0 * r + d1 * s)
-                        dkernel[7, c, t] += (c1 * p + c2 * q) + (d1 * r + d2 * s)
-                        dkernel[8, c, t] += (c2 * p + c3 * q) + (d2 * r + d3 * s)
+                        dkernel[0, c, t] += _share(d, p, q, r, s, 0)
+                        dkernel[1, c, t] += _share(d, p, q, r, s, 1)
+                        dkernel[2, c, t] += _share(d, p, q, r, s, 2)
+                        dkernel[3, c, t] += _share(d, p, q, r, s, 4)
+                        dkernel[4, c, t] += _share(d, p, q, r, s, 5)
+                        dkernel[5, c, t] += _share(d, p, q, r, s, 6)
+                        dkernel[6, c, t] += _share(d, p, q, r, s, 8)
+                        dkernel[7, c, t] += _share(d, p, q, r, s, 9)
+                        dkernel[8, c, t] += _share(d, p, q, r, s, 10)

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from kerasette.functions.compiled.jit import jit, product, sgemm_address, suits_products, turned_product
-from kerasette.functions.compiled.pooled_convolution import largest_of_four, share_of_four
+from kerasette.functions.compiled.pooled_convolution import largest_of_four, no_winners, share_of_four
 from kerasette.functions.winograd import room, tiled_kernel, tiled_kernel_backward, tiles_of
 
 __all__ = ["tiled_correlate", "tiled_gradients", "tiled_maxima", "tiled_maxima_gradients"]
@@ -20,41 +20,38 @@ ROOM = 1 << 17  # numbers in the tiles and the products of the images taken at a
 def tiled_correlate(x, kernel, y, places, scratch):
     if not suits_products(x, kernel, y):
         return NotImplemented
-    _run(_correlate, x, tiled_kernel(kernel, scratch), y, _no_winners(scratch), places, scratch)
+    loop = partial(_correlate, pooled=False)
+    _run(loop, x, tiled_kernel(kernel, scratch), y, no_winners(scratch), places, scratch)
     return None
 
 
-def tiled_maxima(x, kernel, y, places, keep, scratch):
+def tiled_maxima(y, x, kernel, places, keep, scratch):
     if not suits_products(x, kernel, y):
         return NotImplemented
-    winners = scratch("winners", y.shape, np.uint8)
-    _run(_correlate, x, tiled_kernel(kernel, scratch), y, winners, places, scratch)
+    winners = scratch("winners", y.shape, np.uint8) if keep else no_winners(scratch)
+    loop = partial(_correlate, pooled=True)
+    _run(loop, x, tiled_kernel(kernel, scratch), y, winners, places, scratch)
     return None, winners
 
 
 def tiled_gradients(dy, x, tiles, kernel, places, dkernel, dx, scratch):
-    return _gradients_of(dy, x, _no_winners(scratch), kernel, places, dkernel, dx, scratch)
+    return _gradients_of(False, dy, x, no_winners(scratch), kernel, places, dkernel, dx, scratch)
 
 
 def tiled_maxima_gradients(dy, x, tiles, winners, kernel, places, dkernel, dx, scratch):
-    return _gradients_of(dy, x, winners, kernel, places, dkernel, dx, scratch)
+    return _gradients_of(True, dy, x, winners, kernel, places, dkernel, dx, scratch)
 
 
-def _gradients_of(dy, x, winners, kernel, places, dkernel, dx, scratch):
+def _gradients_of(pooled, dy, x, winners, kernel, places, dkernel, dx, scratch):
     if winners.dtype == bool or not suits_products(dy, x, kernel, dkernel, *(() if dx is None else (dx,))):
         return NotImplemented
     turned = tiled_kernel(kernel.swapaxes(2, 3), scratch)
     total = room(scratch, "total", (16, *kernel.shape[2:]), dy.dtype)
     total.fill(0)
-    loop = partial(_gradients, total=total, dx=x[:0] if dx is None else dx)
+    loop = partial(_gradients, total=total, dx=x[:0] if dx is None else dx, pooled=pooled)
     _run(loop, x, turned, dy, winners, places, scratch)
     tiled_kernel_backward(total, dkernel)
     return None
-
-
-def _no_winners(scratch):
-    """Returns the `winners` of all results instead of their maxima: none."""
-    return scratch("no winners", (0, 0, 0, 0), np.uint8)
 
 
 def _run(loop, x, weights, y, winners, places, scratch):
@@ -70,7 +67,7 @@ def _run(loop, x, weights, y, winners, places, scratch):
 
 
 @jit
-def _correlate(sgemm, x, weights, y, winners, tiles, products, line, grid, before):
+def _correlate(sgemm, x, weights, y, winners, tiles, products, line, grid, before, pooled):
     each = grid[0] * grid[1]
     count = tiles.shape[1] // each
     for start in range(0, len(x), count):
@@ -79,20 +76,20 @@ def _correlate(sgemm, x, weights, y, winners, tiles, products, line, grid, befor
         used = (stop - start) * each
         for k in range(16):
             product(sgemm, tiles[k, :used], weights[k], products[k, :used])
-        if len(winners):
+        if pooled:
             _to_maxima(products, y[start:stop], winners[start:stop], line, grid)
         else:
             _to_results(products, y[start:stop], line, grid)
 
 
 @jit
-def _gradients(sgemm, x, turned, dy, winners, tiles, products, line, grid, before, total, dx):
+def _gradients(sgemm, x, turned, dy, winners, tiles, products, line, grid, before, total, dx, pooled):
     each = grid[0] * grid[1]
     count = tiles.shape[1] // each
     for start in range(0, len(x), count):
         stop = min(start + count, len(x))
         _to_tiles(x[start:stop], tiles, line, grid, before)
-        if len(winners):
+        if pooled:
             _from_maxima(dy[start:stop], winners[start:stop], products, line, grid)
         else:
             _from_results(dy[start:stop], products, line, grid)
@@ -212,34 +209,36 @@ def _from_tiles(tiles, dx, line, grid, before):
 
 
 @jit
+def _down(products, start, length, line):
+    """Writes A^T m of a row of tiles, from number `start` on, on line: the upper four, then the lower."""
+    for b in range(4):
+        first, second = products[b].reshape(-1)[start:], products[4 + b].reshape(-1)[start:]
+        third, fourth = products[8 + b].reshape(-1)[start:], products[12 + b].reshape(-1)[start:]
+        upper, lower = line[b], line[4 + b]
+        for t in range(length):
+            upper[t] = first[t] + second[t] + third[t]
+            lower[t] = second[t] - third[t] - fourth[t]
+
+
+@jit
 def _to_results(products, y, line, grid):
     """Writes A^T m A of the products (16, N rows columns, F) on results y (N, H', W', F)."""
     filters, length = y.shape[3], grid[1] * y.shape[3]
-    for image in range(len(y)):
-        for i in range(grid[0]):
-            number = (image * grid[0] + i) * grid[1]
-            for a in range(min(2, y.shape[1] - 2 * i)):
-                for b in range(4):
-                    first = products[4 * a + b].reshape(-1)[number * filters :]
-                    second = products[4 * a + 4 + b].reshape(-1)[number * filters :]
-                    third = products[4 * a + 8 + b].reshape(-1)[number * filters :]
-                    here = line[b]
-                    if a == 0:
-                        for t in range(length):
-                            here[t] = first[t] + second[t] + third[t]
-                    else:
-                        for t in range(length):
-                            here[t] = first[t] - second[t] - third[t]
-                for j in range(grid[1]):
-                    first, second = line[0, j * filters :], line[1, j * filters :]
-                    third, fourth = line[2, j * filters :], line[3, j * filters :]
-                    here = y[image, 2 * i + a, 2 * j]
+    for number in range(len(y) * grid[0]):
+        _down(products, number * length, length, line)
+        image, i = divmod(number, grid[0])
+        for a in range(min(2, y.shape[1] - 2 * i)):
+            for j in range(grid[1]):
+                at = j * filters
+                first, second = line[4 * a, at:], line[4 * a + 1, at:]
+                third, fourth = line[4 * a + 2, at:], line[4 * a + 3, at:]
+                here = y[image, 2 * i + a, 2 * j]
+                for t in range(filters):
+                    here[t] = first[t] + second[t] + third[t]
+                if 2 * j + 1 < y.shape[2]:
+                    here = y[image, 2 * i + a, 2 * j + 1]
                     for t in range(filters):
-                        here[t] = first[t] + second[t] + third[t]
-                    if 2 * j + 1 < y.shape[2]:
-                        here = y[image, 2 * i + a, 2 * j + 1]
-                        for t in range(filters):
-                            here[t] = second[t] - third[t] - fourth[t]
+                        here[t] = second[t] - third[t] - fourth[t]
 
 
 @jit
@@ -277,21 +276,13 @@ def _to_maxima(products, y, winners, line, grid):
     """Writes the maximum of each four A^T m A on y (N, rows, columns, F), and which one it is on winners."""
     length = grid[1] * y.shape[3]
     for number in range(len(y) * grid[0]):
-        start = number * length
-        for a in range(2):
-            for b in range(4):
-                first = products[4 * a + b].reshape(-1)[start:]
-                second = products[4 * a + 4 + b].reshape(-1)[start:]
-                third = products[4 * a + 8 + b].reshape(-1)[start:]
-                here, sign = line[4 * a + b], np.float32(1 - 2 * a)
-                for t in range(length):
-                    here[t] = first[t] + sign * second[t] + sign * third[t]
+        start, stop = number * length, (number + 1) * length
+        _down(products, start, length, line)
         for t in range(length):
             first, second, third, fourth = line[0, t], line[1, t], line[2, t], line[3, t]
             line[0, t], line[1, t] = first + second + third, second - third - fourth
             first, second, third, fourth = line[4, t], line[5, t], line[6, t], line[7, t]
             line[2, t], line[3, t] = first + second + third, second - third - fourth
-        stop = start + length
         largest_of_four(line, y.reshape(-1)[start:stop], winners.reshape(-1)[start:stop])
 
 
