@@ -9,6 +9,7 @@ from collections import Counter
 
 from kerasette.engine import rewrites
 from kerasette.engine.steps import Activate, Cast, Penalize, Step
+from kerasette.functions.kernels import compiled
 
 CACHE_BYTES = 1 << 23  # one core's share of the last-level cache: activations of a micro-batch should fit
 SHORT_CALL = 1 << 14  # bytes: shorter results take less time than the call that makes them
@@ -16,6 +17,7 @@ LEAST_ROWS = 8  # a smaller micro-batch would only pay for calls
 PIECE_ROWS = 64  # shorter matrix products fall behind the processor's peak
 PIECE_WORK = 1 << 25  # multiplications on the way forward that are worth waking a thread for: about 0.3 ms
 MOST_PIECES = 4  # unless the cache asks for more: each costs calls, and one more pass over the gradient
+MOST_UNCOMPILED = 2  # where loops aren't compiled: threads in short calls wait for one another in Python
 SMALL_WORK = 1 << 18  # multiplications below which BLAS stays in one thread by itself
 
 
@@ -174,7 +176,7 @@ class Plan:
     def pieces(self, rows: int, parameter_bytes: int) -> int:
         """Returns into how many micro-batches a batch of `rows` is cut.
 
-        It depends on shapes alone, so results don't depend on the number of workers. A batch is cut
+        It depends on shapes and kernels, so results don't depend on the number of workers. A batch is cut
         where its activations outgrow a cache (but then each micro-batch has to carry more of them than
         there are parameters, since it costs one more pass over the gradient), and where its matrix
         products are long enough to give several workers a part. Where the array calls are short, as in a
@@ -188,9 +190,8 @@ class Plan:
         budget = max(CACHE_BYTES, parameter_bytes)
         by_cache = -(-rows // max(LEAST_ROWS, budget // max(1, self._sample_bytes)))
         work = rows * self._sample_work
-        by_work = min(
-            MOST_PIECES, work // (PIECE_ROWS * self._weights or 1), work * self._passes // PIECE_WORK
-        )
+        most = MOST_UNCOMPILED if compiled("add_bias") is None else MOST_PIECES
+        by_work = min(most, work // (PIECE_ROWS * self._weights or 1), work * self._passes // PIECE_WORK)
         if self._by_steps:
             by_cache, by_work = 1, by_work if by_work > 1 and self._runs_compiled() else 1
         return min(rows, 1 << (max(1, by_cache, by_work) - 1).bit_length())
