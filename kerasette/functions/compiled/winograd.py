@@ -137,18 +137,6 @@ def _to_tiles(x, tiles, line, grid, before):
 
 
 @jit
-def _pair(row):
-    """Returns which two pixels a row of B^T takes, and the sign of the second one."""
-    if row == 0:
-        return 0, 2, np.float32(-1)
-    if row == 1:
-        return 1, 2, np.float32(1)
-    if row == 2:
-        return 2, 1, np.float32(-1)
-    return 1, 3, np.float32(-1)
-
-
-@jit
 def _from_tiles(tiles, dx, line, grid, before):
     """Adds up B d B^T of the tiles in images dx (N, H, W, C): the transpose of `_to_tiles`."""
     height, channels = dx.shape[1], dx.shape[3]
@@ -162,47 +150,36 @@ def _from_tiles(tiles, dx, line, grid, before):
             number = (image * grid[0] + i) * grid[1]
             for a in range(4):
                 for j in range(grid[1]):
-                    first, second, third, fourth = (
-                        tiles[4 * a, number + j],
-                        tiles[4 * a + 1, number + j],
-                        tiles[4 * a + 2, number + j],
-                        tiles[4 * a + 3, number + j],
-                    )
-                    here = line[a, 2 * j * channels :]
-                    for t in range(channels):
-                        here[t] += first[t]
-                    here = line[a, (2 * j + 1) * channels :]
-                    for t in range(channels):
-                        here[t] += second[t] - third[t] + fourth[t]
-                    here = line[a, (2 * j + 2) * channels :]
-                    for t in range(channels):
-                        here[t] += second[t] + third[t] - first[t]
-                    here = line[a, (2 * j + 3) * channels :]
-                    for t in range(channels):
-                        here[t] -= fourth[t]
-            first, second, third, fourth = (
-                line[0, margin : margin + length],
-                line[1, margin : margin + length],
-                line[2, margin : margin + length],
-                line[3, margin : margin + length],
-            )
-            top = 2 * i - before[0]
-            if 0 <= top < height:
-                here = pixels[top]
-                for t in range(length):
-                    here[t] += first[t]
-            if 0 <= top + 1 < height:
-                here = pixels[top + 1]
-                for t in range(length):
-                    here[t] += second[t] - third[t] + fourth[t]
-            if 0 <= top + 2 < height:
-                here = pixels[top + 2]
-                for t in range(length):
-                    here[t] += second[t] + third[t] - first[t]
-            if 0 <= top + 3 < height:
-                here = pixels[top + 3]
-                for t in range(length):
-                    here[t] -= fourth[t]
+                    first, second = tiles[4 * a, number + j], tiles[4 * a + 1, number + j]
+                    third, fourth = tiles[4 * a + 2, number + j], tiles[4 * a + 3, number + j]
+                    for k in range(4):
+                        here = line[a, (2 * j + k) * channels :]
+                        for t in range(channels):
+                            here[t] += _pixel(k, first[t], second[t], third[t], fourth[t])
+            first, second = line[0, margin : margin + length], line[1, margin : margin + length]
+            third, fourth = line[2, margin : margin + length], line[3, margin : margin + length]
+            for k in range(4):
+                if 0 <= 2 * i + k - before[0] < height:
+                    here = pixels[2 * i + k - before[0]]
+                    for t in range(length):
+                        here[t] += _pixel(k, first[t], second[t], third[t], fourth[t])
+
+
+@jit
+def _pair(row):
+    """Returns which two pixels a row of B^T takes, and the sign of the second one."""
+    first, second, sign = ((0, 2, -1), (1, 2, 1), (2, 1, -1), (1, 3, -1))[row]
+    return first, second, np.float32(sign)
+
+
+@jit
+def _pixel(row, p, q, r, s):
+    """Returns a row of B times four numbers of a tile: what they give to a pixel."""
+    if row == 0:
+        return p
+    if row == 1:
+        return q - r + s
+    return q + r - p if row == 2 else -s
 
 
 # ---------------------------------------------------------------- results
