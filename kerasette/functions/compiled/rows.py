@@ -103,6 +103,8 @@ def _relu_gradient(dy, y, dx):
 
 # ---------------------------------------------------------------- channels, for batch normalization
 
+FEW = 32  # rows whose deviations are added up in their own type
+
 
 def deviation_sums(x, shift, work):
     if not suits(x, shift):
@@ -134,11 +136,23 @@ def mix_deviations(x, shift, slope, offset, dy, scale, dx):
 
 @jit
 def _deviation_sums(x, shift, sums, squares):
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            deviation = x[i, j] - shift[j]
-            sums[j] += deviation
-            squares[j] += deviation * deviation
+    first, second = np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
+    for start in range(0, x.shape[0], FEW):
+        for i in range(start, min(start + FEW, x.shape[0])):
+            for j in range(x.shape[1]):
+                deviation = x[i, j] - shift[j]
+                first[j] += deviation
+                second[j] += deviation * deviation
+        _fold(first, sums)
+        _fold(second, squares)
+
+
+@jit
+def _fold(part, total):
+    """Adds `part` to `total`, which has more digits, and clears it."""
+    for j in range(part.size):
+        total[j] += part[j]
+        part[j] = 0
 
 
 @jit
@@ -150,10 +164,14 @@ def _scale_deviations(x, shift, scale, offset, y):
 
 @jit
 def _deviation_products(x, shift, dy, along, plain):
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            along[j] += (x[i, j] - shift[j]) * dy[i, j]
-            plain[j] += dy[i, j]
+    first, second = np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
+    for start in range(0, x.shape[0], FEW):
+        for i in range(start, min(start + FEW, x.shape[0])):
+            for j in range(x.shape[1]):
+                first[j] += (x[i, j] - shift[j]) * dy[i, j]
+                second[j] += dy[i, j]
+        _fold(first, along)
+        _fold(second, plain)
 
 
 @jit
