@@ -59,7 +59,8 @@ class Compiled(Portable):
 
         Args:
             optimizer: name or Optimizer.
-            loss: name, Loss or function; a list or dict of them for several outputs.
+            loss: name, Loss or function; a list or dict of them for several outputs. "crossentropy" (or
+                "ce") is the one that the shapes of outputs and targets call for.
             loss_weights: factors of the losses, a list or dict.
             metrics: names or Metric objects; a list, or a list or dict of lists for several outputs.
             weighted_metrics: the same, seeing sample and class weights.
@@ -100,7 +101,8 @@ class Compiled(Portable):
         wanted = self._compiled
         self._switches, self._told = self._trainable_now(), None
         names = self.output_names
-        losses = compiling.losses_of(wanted["loss"], names)
+        shapes = [tensor.shape[1:] for tensor in self.graph.outputs]
+        losses = compiling.losses_of(wanted["loss"], names, shapes)
         compiling.try_out(losses, self.graph.outputs, self._float_type(), self._xp())
         weights = compiling.weights_of(wanted["loss_weights"], names)
         trained = self.trainable_weights
@@ -119,7 +121,7 @@ class Compiled(Portable):
             compiling.metrics_of(wanted["metrics"], names, "metrics"),
             compiling.metrics_of(wanted["weighted_metrics"], names, "weighted_metrics"),
             names,
-            [tensor.shape[1:] for tensor in self.graph.outputs],
+            shapes,
             losses,
         )
         self._engine = self._engine_of(
