@@ -226,8 +226,9 @@ class Trainer(Compiled):
         listeners, _ = callbacks_package.assemble(
             callbacks, self, verbose=verbose, epochs=1, steps=batches.steps, history=False
         )
-        with self._turn, Interrupt() as interrupt, self._engine.session(batches.batch_size or 32):
-            results = self._run_test(batches, listeners, interrupt)
+        rows = batches.batch_size or 32
+        with self._runner() as model, Interrupt() as interrupt, model._engine.session(rows):
+            results = model._run_test(batches, listeners, interrupt)
         interrupt.raise_if_asked()
         if return_dict:
             return results
@@ -287,11 +288,12 @@ class Trainer(Compiled):
             )
             listeners.call("on_predict_begin")
         collected = []
-        with self._lock, engine.session(batches.batch_size or PREDICT_ROWS):
+        with engine.session(batches.batch_size or PREDICT_ROWS):
             for number, (xs, _, _) in enumerate(batches.epoch(None)):
                 if listeners:
                     listeners.call("on_predict_batch_begin", number)
-                collected.append(engine.predict(xs))
+                with self._lock:  # not while callbacks run: they may predict, or wait for who does
+                    collected.append(engine.predict(xs))
                 if listeners:
                     listeners.call("on_predict_batch_end", number)
         if listeners:
@@ -326,26 +328,24 @@ class Trainer(Compiled):
     @names_unknown
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict: bool = False):
         """Does one training step on one batch; returns its loss (and metrics)."""
-        return self._on_batch(
-            "train_on_batch", self._train_step, x, y, sample_weight, class_weight, return_dict
-        )
+        given = x, y, sample_weight
+        return self._on_batch("train_on_batch", True, given, return_dict, class_weight=class_weight)
 
     @names_unknown
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict: bool = False):
         """Returns the loss (and metrics) of one batch."""
-        return self._on_batch("test_on_batch", self._test_step, x, y, sample_weight, None, return_dict)
+        return self._on_batch("test_on_batch", False, (x, y, sample_weight), return_dict)
 
-    def _on_batch(self, who, step, x, y, sample_weight, class_weight, return_dict):
-        rows = max(1, data.rows_of(x))
-        batches = self._batches(who, (x, y, sample_weight), batch_size=rows, class_weight=class_weight)
-        trains = step == self._train_step
+    def _on_batch(self, who, trains, given, return_dict, **settings):
+        batches = self._batches(who, given, batch_size=max(1, data.rows_of(given[0])), **settings)
         if trains:
             self._warn_of_switches(who)
-        with self._turn, self._engine.session(batches.rows, training=trains):
-            self._reset()
-            for xs, ys, ws in batches.epoch(None):
-                step(xs, ys, ws)
-            results = self._logs()
+        with self._runner(trains) as model, model._engine.session(batches.rows, training=trains):
+            model._reset()
+            step = model._train_step if trains else model._test_step
+            for parts in batches.epoch(None):
+                step(*parts)
+            results = model._logs()
         if return_dict:
             return results
         return next(iter(results.values())) if len(results) == 1 else list(results.values())
