@@ -6,6 +6,7 @@ import pytest
 import kerasette as k
 from kerasette import activations, layers, losses, optimizers, testing, utils
 from kerasette.backend import set_backend
+from kerasette.errors import InvalidType, InvalidValue
 from tests.test_engine import same_bits
 
 FUSED = [
@@ -367,3 +368,43 @@ def test_rewritten_plans_give_the_same_numbers_on_a_device(standin):
     set_backend("numpy")
     for a, b in zip(found, outcome(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+class Wide(layers.Conv2D):
+    """A convolution that declares one channel more than it has."""
+
+    def output_shape(self, shape):
+        *positions, channels = super().output_shape(shape)
+        return *positions, channels + 1
+
+
+class Silent(layers.Conv2D):
+    """A convolution whose backward returns nothing, and that still lets its bias be added elsewhere."""
+
+    output_bias = "bias"
+
+    def backward(self, ctx, w, dw, dy, cache):
+        super().backward(ctx, w, dw, dy, cache)
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("pools", [False, True])
+def test_errors_name_the_layer_that_a_rewritten_step_comes_from(activation, pools):
+    def model(cls):
+        body = [layers.Conv2D(2, 1), cls(3, 3, activation=activation, name="mine")]
+        body += [layers.MaxPooling2D(2)] if pools else []
+        return k.Sequential([k.Input((9, 9, 2)), *body, layers.Flatten(), layers.Dense(2)])
+
+    x = np.ones((4, 9, 9, 2), "float32")
+    with pytest.raises(InvalidValue, match=r"^mine \(Wide\): forward returned the shape .*, 3\)"):
+        model(Wide).predict(x)
+    with pytest.raises(InvalidType, match=r"^mine: Silent\.backward returned None"):
+        model(Silent).compile("mse", "sgd").train_on_batch(x, x[:, 0, 0])
+
+
+def test_an_activation_without_a_gradient_is_told_from_its_layer():
+    half = activations.Activation("half", lambda x, out=None: (x / 2, None), lambda dy, cache, dx=None: None)
+    body = [layers.Dense(3, activation=half, name="mine"), layers.Dense(2)]
+    model = k.Sequential([k.Input((2,)), *body]).compile("mse", "sgd")
+    with pytest.raises(InvalidType, match=r"^mine: the backward of its activation returned None"):
+        model.train_on_batch(np.ones((4, 2)), np.ones((4, 2)))
