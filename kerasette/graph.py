@@ -163,8 +163,9 @@ def alone(array):
     return array
 
 
-# what rests on one forward and backward
-PROMISES = {"halves", "joins_maxima", "keeps_order", "output_bias", "reads", "stops_early"}
+# What rests on one forward and backward. It is declared on classes (cached_property: by what an instance is
+# configured for), never set on instances, from where a subclass couldn't take it back.
+PROMISES = {"fuses_with", "halves", "joins_maxima", "keeps_order", "output_bias", "reads", "stops_early"}
 
 
 class Operation:

@@ -7,6 +7,7 @@ import kerasette as k
 from kerasette import activations, layers, losses, optimizers, testing, utils
 from kerasette.backend import set_backend
 from kerasette.errors import InvalidType, InvalidValue
+from kerasette.ops import arithmetic, axes, operators
 from tests.test_engine import same_bits
 
 FUSED = [
@@ -408,3 +409,51 @@ def test_an_activation_without_a_gradient_is_told_from_its_layer():
     model = k.Sequential([k.Input((2,)), *body]).compile("mse", "sgd")
     with pytest.raises(InvalidType, match=r"^mine: the backward of its activation returned None"):
         model.train_on_batch(np.ones((4, 2)), np.ones((4, 2)))
+
+
+def halved(cls):
+    """Returns a subclass of an activation whose result is half of what it was."""
+
+    class Halved(cls):
+        def forward(self, ctx, w, x):
+            y, cache = super().forward(ctx, w, x)
+            return y / 2, cache
+
+        def backward(self, ctx, w, dw, dy, cache):
+            return super().backward(ctx, w, dw, dy / 2, cache)
+
+    return Halved
+
+
+OWN = {
+    "Activation softmax": (layers.Activation, ("softmax",), "categorical_crossentropy"),
+    "Activation sigmoid": (layers.Activation, ("sigmoid",), "binary_crossentropy"),
+    "Activation relu": (layers.Activation, ("relu",), "mse"),
+    "Softmax": (layers.Softmax, (), "categorical_crossentropy"),
+    "operation softmax": (axes.Softmax, (), "categorical_crossentropy"),
+    "operation sigmoid": (arithmetic.Sigmoid, (), "binary_crossentropy"),
+    "any operation softmax": (operators.Activate, ("softmax",), "categorical_crossentropy"),
+    "any operation relu": (operators.Activate, ("relu",), "mse"),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_who_replaces_an_activation_keeps_its_own_maths(name):
+    """Neither a loss nor a rewrite takes over what isn't softmax, sigmoid or ReLU any more."""
+    cls, arguments, loss = OWN[name]
+    inputs = k.Input((5, 5, 2))
+    convolved, end = layers.Conv2D(3, 3, bias_initializer="ones")(inputs), layers.Flatten()
+    x, y = np.random.default_rng(1).normal(size=(4, 5, 5, 2)).astype("float32"), np.eye(3)[[0, 1, 2, 0]]
+    outputs, values = [], []
+    for one in (cls(*arguments), halved(cls)(*arguments)):
+        call = one if isinstance(one, layers.Layer) else lambda tensor, one=one: one.symbolic_call((tensor,))
+        if "relu" in name:
+            result = end(layers.MaxPooling2D(3)(call(convolved)))
+        else:
+            result = call(end(layers.MaxPooling2D(3)(convolved)))
+        model = k.Model(inputs, result).compile(loss, optimizers.SGD(0.1))
+        outputs.append(model.predict(x))
+        values.append(model.evaluate(x, y, verbose=0))
+    np.testing.assert_allclose(outputs[1], outputs[0] / 2, rtol=1e-6)
+    assert values[1] == pytest.approx(losses.get(loss)(y, outputs[1]), rel=1e-5)
+    assert one.fuses_with is None and model._engine.plan.fused == [False]
