@@ -1,6 +1,6 @@
 """Model: a graph of layers with names, weights and configuration. Training is in training.py."""
 
-from kerasette.backend import module, to_numpy, xp_of
+from kerasette.backend import module, xp_of
 from kerasette.engine.unfolding import unfold
 from kerasette.errors import hint, type_error, value_error
 from kerasette.graph import Graph, Node, SymbolicTensor
@@ -111,15 +111,6 @@ class Model(Trainer, Layer):
     def parameters(self):
         """All parameters of all layers, each once, in Keras's order."""
         return list(dict.fromkeys(parameter for layer in self._leaves() for parameter in layer.parameters))
-
-    @property
-    def losses(self) -> list[float]:
-        """The penalties on the weights that training adds to the loss, one for each weight that has one.
-
-        Those on outputs (activity_regularizer) depend on a batch, so they aren't here.
-        """
-        penalized = [p for p in self.trainable_weights if p.regularizer is not None]
-        return [float(to_numpy(p.regularizer(p.value))) for p in penalized]
 
     @property
     def trainable_weights(self):
