@@ -102,6 +102,13 @@ class Node:
         further = {**dict(zip(self.names, shapes[count:], strict=True)), **self.options}
         return described(self.operation, shapes[:count], further)
 
+    def output_shapes(self, shapes) -> list:
+        """Returns the shape of one sample of each output, the activation included; see `result_shape`."""
+        result = self.result_shape(shapes)
+        if self.operation.output_activation is not None:
+            result = self.operation.output_activation.output_shape(result)
+        return list(result) if result and isinstance(result[0], tuple) else [result]
+
 
 def described(operation, shapes, further):
     """Returns the operation's output_shape for `shapes` and those of the `further` keywords that it takes."""
@@ -156,8 +163,9 @@ def alone(array):
     return array
 
 
-# what rests on one forward and backward
-PROMISES = {"halves", "joins_maxima", "keeps_order", "output_bias", "reads", "stops_early"}
+# What rests on one forward and backward. It is declared on classes (cached_property: by what an instance is
+# configured for), never set on instances, from where a subclass couldn't take it back.
+PROMISES = {"fuses_with", "halves", "joins_maxima", "keeps_order", "output_bias", "reads", "stops_early"}
 
 
 class Operation:
@@ -259,16 +267,13 @@ class Operation:
         """Makes a node and returns its output: a SymbolicTensor, or a tuple of them."""
         node = Node(self, inputs, keywords, named, options)
         batch = next((tensor.shape[0] for tensor in inputs if tensor.shape[0] is not None), None)
-        shape = node.result_shape([tensor.shape[1:] for tensor in node.inputs])
+        shapes = node.output_shapes([tensor.shape[1:] for tensor in node.inputs])
         dtype = self.output_dtype(*[tensor.dtype for tensor in inputs])
-        if self.output_activation is not None:
-            shape = self.output_activation.output_shape(shape)
-        several = bool(shape) and isinstance(shape[0], tuple)
         node.outputs = tuple(
-            SymbolicTensor((batch, *one), dtype, node, index, self.name)
-            for index, one in enumerate(shape if several else [shape])
+            SymbolicTensor((batch, *shape), dtype, node, index, self.name)
+            for index, shape in enumerate(shapes)
         )
-        return node.outputs if several else node.outputs[0]
+        return node.outputs if len(shapes) > 1 else node.outputs[0]
 
     def eager_call(self, xp, xs, w, *, training=False, seed=None, named=None):
         """Returns the output for the arrays `xs` at once, activation included."""

@@ -60,7 +60,8 @@ COMMON = {
     "zero_output_for_mask": True,
     "seed": 2,
 }
-GATED = {**COMMON, "recurrent_activation": "linear", "use_cudnn": False}
+GATED = {**COMMON, "recurrent_activation": "linear", "use_cudnn": False, "implementation": 1}
+NOT_CONVOLVED = ("units", "use_cudnn", "implementation")
 START = {"units": 2, "dropout": 0.4, "seed": 1}
 
 RECURRENT_VARIATIONS = {
@@ -72,7 +73,7 @@ RECURRENT_VARIATIONS = {
             {"filters": 2, "kernel_size": 2, "dropout": 0.4, "seed": 1, "data_format": "channels_last"},
             [(3, *(4,) * rank, 4)],
             {
-                **{name: value for name, value in GATED.items() if name not in ("units", "use_cudnn")},
+                **{name: value for name, value in GATED.items() if name not in NOT_CONVOLVED},
                 "filters": 3,
                 "kernel_size": 3,
                 "strides": 2,

@@ -154,11 +154,16 @@ def test_unknown_keywords_name_the_nearest(call, told):
     assert told in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["crossentropy", "ce", "cross_entropy", "CrossEntropy"])
+@pytest.mark.parametrize("name", ["crossentropy", "ce", "xent", "cross_entropy", "CrossEntropy"])
 def test_crossentropy_alone_could_be_any_of_three(name):
-    for call in (lambda: losses.get(name), lambda: single().compile("adam", name)):
-        with pytest.raises(InvalidValue, match=r"sparse_categorical_.* 'categorical_.* 'binary_"):
-            call()
+    with pytest.raises(InvalidValue, match=r"sparse_categorical_.*\n?.*'categorical_.* 'binary_"):
+        losses.get(name)
+
+
+@pytest.mark.parametrize("name", ["xent", "cross_entropy"])
+def test_what_isnt_quite_crossentropy_is_told_so(name):
+    with pytest.raises(InvalidValue, match="Did you mean 'crossentropy'"):
+        single().compile("adam", name)
 
 
 # ---------------------------------------------------------------- names in the history
@@ -216,12 +221,36 @@ def test_penalties_on_weights_are_keras_s():
         frozen = module.layers.Dense(2, kernel_regularizer="l2", trainable=False)
         model = module.Sequential([module.Input((4,)), frozen, dense])
         model.set_weights(weights or [w + 0.5 for w in model.get_weights()])
-        return [float(one) for one in model.losses], model.get_weights()
+        return [[float(one) for one in part.losses] for part in (model, dense, frozen)], model.get_weights()
 
     ours, weights = penalties(k)
-    np.testing.assert_allclose(ours, penalties(keras(), weights)[0], rtol=1e-5)
-    assert len(ours) == 2
+    theirs, _ = penalties(keras(), weights)
+    assert [len(part) for part in ours] == [2, 2, 0]
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5)
     assert single().losses == []
+
+
+def test_penalties_of_layers_within_layers_are_keras_s():
+    def penalties(module, weights=None):
+        inner = module.Sequential([module.Input((3, 4)), module.layers.LSTM(2, recurrent_regularizer="l2")])
+        both = module.layers.Bidirectional(module.layers.GRU(2, kernel_regularizer="l1"))
+        x = module.Input((3, 4))
+        model = module.Model(x, [inner(x), both(x)])
+        model.set_weights(weights or model.get_weights())
+        return [[float(one) for one in part.losses] for part in (model, inner, both)], model.get_weights()
+
+    ours, weights = penalties(k)
+    for mine, other in zip(ours, penalties(keras(), weights)[0], strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5)
+    assert [len(part) for part in ours] == [3, 1, 2]
+    assert layers.Dense(2, kernel_regularizer="l2").losses == []  # it has no weights yet
+
+
+def test_what_is_there_instead_of_add_loss():
+    for one in (single(), layers.Dense(2, name="mine")):
+        with pytest.raises(InvalidType, match=r"add_loss\(\) isn't provided.*regularizer.*kerasette\.ops"):
+            one.add_loss(1.0)
 
 
 @pytest.mark.parametrize("name", ["Adam", "SGD", "Adagrad", "RMSprop"])

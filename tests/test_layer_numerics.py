@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import kerasette
 from kerasette import layers, ops
 from kerasette.backend import Random, set_random_seed
 from kerasette.errors import InvalidType, InvalidValue
@@ -150,6 +151,22 @@ def test_batch_normalization_folds_biased_statistics():
     assert np.allclose(layer.moving_variance.numpy(), 0.9 + 0.1 * 1)
     layer(x)
     assert np.allclose(layer.moving_mean.numpy(), 0.2)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(0, 4), (0, 3, 4), (3, 0, 4)])
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["BatchNormalization", "GroupNormalization", "LayerNormalization"])
+def test_nothing_is_normalized_to_nothing(name, shape, training):
+    """Keras's output is as empty; but there BatchNormalization's moving averages become NaN in training."""
+    settings = {"groups": 2} if name == "GroupNormalization" else {}
+    ours, theirs = (getattr(lib.layers, name)(**settings) for lib in (kerasette, keras_oracle.keras()))
+    ours(np.zeros((2, *[length or 5 for length in shape[1:]]), "float32"))
+    before = ours.get_weights()
+    x = np.zeros(shape, "float32")
+    assert ours(x, training=training).shape == theirs(x, training=training).shape == shape
+    for a, b in zip(ours.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_frozen_batch_normalization_infers():

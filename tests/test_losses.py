@@ -360,15 +360,6 @@ def test_configuration_round_trip_and_keras_reads_it(case):
     assert set(theirs.get_config()) <= set(config)
 
 
-def test_choose_goes_by_the_shapes():
-    for name in ("crossentropy", "ce"):
-        assert isinstance(losses.choose(name, (None,), (None, 1)), losses.BinaryCrossentropy)
-        assert isinstance(losses.choose(name, (None,), (None, 3)), losses.SparseCategoricalCrossentropy)
-        assert isinstance(losses.choose(name, (None, 1), (None, 3)), losses.SparseCategoricalCrossentropy)
-        assert isinstance(losses.choose(name, (None, 3), (None, 3)), losses.CategoricalCrossentropy)
-    assert isinstance(losses.choose("mse", (None, 3), (None, 3)), losses.MeanSquaredError)
-
-
 def test_a_loss_of_ones_own_needs_no_super():
     class Plain(losses.Loss):
         def __init__(self):

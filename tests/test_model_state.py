@@ -106,6 +106,90 @@ def test_fits_from_several_threads_follow_one_another():
         assert np.array_equal(a, b)
 
 
+def in_another_thread(work):
+    """Returns what `work` returns in a thread of its own, which is waited for, but not for ever."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
+    thread.start()
+    thread.join(20)
+    if not results:
+        raise TimeoutError("The other thread is still at work, or has failed.")
+    return results[0]
+
+
+@pytest.mark.parametrize("hook", ["on_epoch_end", "on_train_batch_end", "on_test_batch_end"])
+def test_a_callback_may_wait_for_another_thread(hook):
+    """What that thread finds is what the model is at that moment, and what fit reports stays as it was."""
+    model, alone = (
+        small(metrics=["mae", k.metrics.RootMeanSquaredError()], weighted_metrics=["mse"]) for _ in range(2)
+    )
+    alone.set_weights(model.get_weights())
+    works = (
+        lambda: model.evaluate(X, Y, verbose=0),
+        lambda: model.test_on_batch(X[:50], Y[:50]),
+        lambda: model.predict(X),
+        lambda: model(X),
+        lambda: model.evaluate(X, Y, verbose=0, callbacks=[k.callbacks.LambdaCallback(on_test_end=nested)]),
+    )
+    seen, inner = [], []
+
+    def nested(logs=None):
+        inner.append(in_another_thread(lambda: model.evaluate(X, Y, verbose=0)))
+
+    def compare(number, logs=None):
+        if number < 2:
+            for work in works:
+                before = in_another_thread(work)
+                seen.append((before, work() if hook == "on_epoch_end" else before))
+
+    settings = {"epochs": 2, "shuffle": False, "verbose": 0, "validation_split": 0.25}
+    listener = k.callbacks.LambdaCallback(on_epoch_end=compare)
+    listener = k.callbacks.Callback() if hook == "on_test_batch_end" else listener
+    setattr(listener, hook, compare)
+    history = model.fit(X, Y, callbacks=[listener], **settings).history
+    assert history == alone.fit(X, Y, **settings).history
+    assert len(seen) >= 2 * len(works) and inner
+    for one, same in seen:
+        np.testing.assert_array_equal(one, same)
+    for a, b in zip(model.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_callback_of_predict_may_predict():
+    """In its own thread and in another."""
+    model, found = small(), []
+    plain = model.predict(X)
+
+    class Listener(k.callbacks.Callback):
+        def on_predict_batch_end(self, batch, logs=None):
+            found.append(model.predict(X))
+            found.append(in_another_thread(lambda: model.predict(X)))
+
+    assert np.array_equal(model.predict(X, batch_size=200, callbacks=[Listener()]), plain)
+    assert len(found) == 4 and all(np.array_equal(one, plain) for one in found)
+
+
+def test_another_thread_evaluates_while_fit_goes_on():
+    """It doesn't wait for the end of fit, and neither changes the other's sums."""
+    model, alone = small(metrics=["mae"]), small(metrics=["mae"])
+    alone.set_weights(model.get_weights())
+    ready, done, scores = threading.Event(), threading.Event(), []
+
+    def fit():
+        listener = k.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: ready.set())
+        history = model.fit(X, Y, epochs=30, shuffle=False, verbose=0, callbacks=[listener]).history
+        done.set()
+        assert history == alone.fit(X, Y, epochs=30, shuffle=False, verbose=0).history
+
+    def evaluate():
+        ready.wait(20)
+        while not done.is_set():
+            scores.append(model.evaluate(X, Y, verbose=0))
+
+    together(fit, evaluate)
+    assert np.isfinite(scores).all()
+
+
 def test_evaluate_within_a_callback():
     scores = []
     model = small()

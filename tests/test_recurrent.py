@@ -648,6 +648,52 @@ def test_masks_of_dropout_are_as_many_as_in_keras(cls, gates):
     assert cls(3).draw is None
 
 
+@pytest.mark.parametrize(("cls", "gates"), [(L.LSTM, 4), (L.GRU, 3), (L.LSTMCell, 4), (L.GRUCell, 3)])
+def test_implementation_is_taken_as_keras_takes_it(cls, gates):
+    """It decides how many masks inputs have, and nothing else; no file holds it."""
+    theirs = getattr(keras_oracle.keras().layers, cls.__name__)
+    shape = (5, 2) if cls in (L.LSTM, L.GRU) else (2,)
+    for number in (0, 1, 2):
+        layer, other = (
+            cls(3, dropout=0.5, implementation=number),
+            theirs(3, dropout=0.5, implementation=number),
+        )
+        masks = getattr(other, "cell", other).dropout_mask_count if number == 1 else 1
+        assert masks == (gates if number == 1 else 1)
+        assert layer.draw(kerasette.backend.Random(np, 1), 7, shape).shape == (7, 2 * masks)
+        assert "implementation" not in layer.get_config() and "implementation" not in other.get_config()
+        assert cls.from_config(layer.get_config()).implementation == 2
+        assert cls(3, implementation=number).draw is None
+    for wrong in (3, "2", None):
+        with pytest.raises(InvalidValue, match="implementation"):
+            cls(3, implementation=wrong)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_implementation_changes_no_prediction(name, number):
+    def build(library):
+        inputs = library.Input((6, 3))
+        return library.Model(
+            inputs, getattr(library.layers, name)(4, dropout=0.3, implementation=number)(inputs)
+        )
+
+    ours, theirs, x = build(kerasette), build(keras_oracle.keras()), normal(5, 6, 3)
+    ours.set_weights(theirs.get_weights())
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+def test_simple_rnn_has_but_one_implementation():
+    for library, error in ((kerasette, InvalidType), (keras_oracle.keras(), ValueError)):
+        with pytest.raises(error, match="implementation"):
+            library.layers.SimpleRNN(2, implementation=2)
+
+
+@pytest.mark.parametrize("cls", [L.LSTM, L.GRU])
+def test_gradients_where_each_gate_drops_inputs_of_its_own(cls):
+    gradients(lambda x: cls(3, dropout=0.4, implementation=1)(x), (5, 2), training=True)
+
+
 @each_of_three
 def test_one_seed_gives_one_training(cls):
     x, y, finals = normal(40, 5, 3), normal(40, 4, seed=1), []
@@ -888,6 +934,7 @@ def test_open_lengths():
 WRONG = [
     (lambda: L.LSTM(0), "units"),
     (lambda: L.LSTM(2, use_cudnn="yes"), "use_cudnn"),
+    (lambda: L.LSTM(2, implementation=3), "implementation"),
     (lambda: L.LSTM(2, activation="glu"), "activation"),
     (lambda: L.LSTM(2, return_sequences="yes"), "return_sequences"),
     (lambda: L.LSTMCell(2, activity_regularizer="l2"), "activity_regularizer"),

@@ -6,6 +6,8 @@ import pytest
 import kerasette as k
 from kerasette import activations, layers, losses, optimizers, testing, utils
 from kerasette.backend import set_backend
+from kerasette.errors import InvalidType, InvalidValue
+from kerasette.ops import arithmetic, axes, operators
 from tests.test_engine import same_bits
 
 FUSED = [
@@ -367,3 +369,91 @@ def test_rewritten_plans_give_the_same_numbers_on_a_device(standin):
     set_backend("numpy")
     for a, b in zip(found, outcome(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+class Wide(layers.Conv2D):
+    """A convolution that declares one channel more than it has."""
+
+    def output_shape(self, shape):
+        *positions, channels = super().output_shape(shape)
+        return *positions, channels + 1
+
+
+class Silent(layers.Conv2D):
+    """A convolution whose backward returns nothing, and that still lets its bias be added elsewhere."""
+
+    output_bias = "bias"
+
+    def backward(self, ctx, w, dw, dy, cache):
+        super().backward(ctx, w, dw, dy, cache)
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("pools", [False, True])
+def test_errors_name_the_layer_that_a_rewritten_step_comes_from(activation, pools):
+    def model(cls):
+        body = [layers.Conv2D(2, 1), cls(3, 3, activation=activation, name="mine")]
+        body += [layers.MaxPooling2D(2)] if pools else []
+        return k.Sequential([k.Input((9, 9, 2)), *body, layers.Flatten(), layers.Dense(2)])
+
+    x = np.ones((4, 9, 9, 2), "float32")
+    with pytest.raises(InvalidValue, match=r"^mine \(Wide\): forward returned the shape .*, 3\)"):
+        model(Wide).predict(x)
+    with pytest.raises(InvalidType, match=r"^mine: Silent\.backward returned None"):
+        model(Silent).compile("mse", "sgd").train_on_batch(x, x[:, 0, 0])
+
+
+def test_an_activation_without_a_gradient_is_told_from_its_layer():
+    half = activations.Activation("half", lambda x, out=None: (x / 2, None), lambda dy, cache, dx=None: None)
+    body = [layers.Dense(3, activation=half, name="mine"), layers.Dense(2)]
+    model = k.Sequential([k.Input((2,)), *body]).compile("mse", "sgd")
+    with pytest.raises(InvalidType, match=r"^mine: the backward of its activation returned None"):
+        model.train_on_batch(np.ones((4, 2)), np.ones((4, 2)))
+
+
+def halved(cls):
+    """Returns a subclass of an activation whose result is half of what it was."""
+
+    class Halved(cls):
+        def forward(self, ctx, w, x):
+            y, cache = super().forward(ctx, w, x)
+            return y / 2, cache
+
+        def backward(self, ctx, w, dw, dy, cache):
+            return super().backward(ctx, w, dw, dy / 2, cache)
+
+    return Halved
+
+
+OWN = {
+    "Activation softmax": (layers.Activation, ("softmax",), "categorical_crossentropy"),
+    "Activation sigmoid": (layers.Activation, ("sigmoid",), "binary_crossentropy"),
+    "Activation relu": (layers.Activation, ("relu",), "mse"),
+    "Softmax": (layers.Softmax, (), "categorical_crossentropy"),
+    "operation softmax": (axes.Softmax, (), "categorical_crossentropy"),
+    "operation sigmoid": (arithmetic.Sigmoid, (), "binary_crossentropy"),
+    "any operation softmax": (operators.Activate, ("softmax",), "categorical_crossentropy"),
+    "any operation relu": (operators.Activate, ("relu",), "mse"),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_who_replaces_an_activation_keeps_its_own_maths(name):
+    """Neither a loss nor a rewrite takes over what isn't softmax, sigmoid or ReLU any more."""
+    cls, arguments, loss = OWN[name]
+    inputs = k.Input((5, 5, 2))
+    convolved, end = layers.Conv2D(3, 3, bias_initializer="ones")(inputs), layers.Flatten()
+    x, y = np.random.default_rng(1).normal(size=(4, 5, 5, 2)).astype("float32"), np.eye(3)[[0, 1, 2, 0]]
+    outputs, values = [], []
+    for one in (cls(*arguments), halved(cls)(*arguments)):
+        call = one if isinstance(one, layers.Layer) else lambda tensor, one=one: one.symbolic_call((tensor,))
+        if "relu" in name:
+            result = end(layers.MaxPooling2D(3)(call(convolved)))
+        else:
+            result = call(end(layers.MaxPooling2D(3)(convolved)))
+        model = k.Model(inputs, result).compile(loss, optimizers.SGD(0.1))
+        outputs.append(model.predict(x))
+        values.append(model.evaluate(x, y, verbose=0))
+    np.testing.assert_allclose(outputs[1], outputs[0] / 2, rtol=1e-6)
+    assert values[1] == pytest.approx(losses.get(loss)(y, outputs[1]), rel=1e-5)
+    assert one.fuses_with is None and model._engine.plan.fused == [False]

@@ -463,7 +463,7 @@ def test_compressed_and_big_endian_files_are_read(saved):
 
 def test_depth_is_limited(saved):
     _, path, model = saved
-    changed(path, lambda file: file.create_group("/".join(["g"] * 300)))
+    changed(path, lambda file: file.create_group("/".join(["g"] * 2100)))
     refused(model, path, "too deep")
 
 

@@ -379,3 +379,67 @@ def test_faults_of_shape_show_before_any_weight_changes():
         assert np.array_equal(a, b)
     with pytest.raises(InvalidValue, match="y is missing"):
         model.fit(X, verbose=0)
+
+
+# ---------------------------------------------------------------- losses that change one of the library's
+
+
+def doubled(lib, name):
+    """Returns one of a library's losses whose call is doubled."""
+
+    class Doubled(getattr(lib.losses, name)):
+        def call(self, y_true, y_pred):
+            return 2 * super().call(y_true, y_pred)
+
+    return Doubled()
+
+
+@pytest.mark.parametrize(
+    ("name", "activation"),
+    [
+        ("MeanSquaredError", "tanh"),
+        ("CategoricalCrossentropy", "softmax"),
+        ("SparseCategoricalCrossentropy", "softmax"),
+        ("BinaryCrossentropy", "sigmoid"),
+    ],
+)
+def test_a_call_that_replaces_the_library_s_is_what_is_trained(name, activation):
+    """Though its base has a forward of its own, and may be fused with the last activation."""
+    y = CLASSES if name.startswith("Sparse") else np.eye(2)[CLASSES]
+
+    def build(lib):
+        inputs = lib.Input((3,))
+        model = lib.Model(inputs, lib.layers.Dense(2, activation)(inputs))
+        model.compile(loss=doubled(lib, name), optimizer=lib.optimizers.SGD(0.1))
+        return model
+
+    ours, theirs = build(k), build(keras_oracle.keras())
+    ours.set_weights(theirs.get_weights())
+    assert ours._engine.plan.fused == [False]
+    settings = {"batch_size": 8, "epochs": 3, "shuffle": False, "verbose": 0}
+    histories = [model.fit(X, y, **settings).history["loss"] for model in (ours, theirs)]
+    np.testing.assert_allclose(*histories, rtol=1e-4)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_a_forward_that_replaces_the_library_s_is_what_is_trained():
+    class Doubled(losses.CategoricalCrossentropy):
+        def forward(self, y_true, y_pred):
+            values, cache = super().forward(y_true, y_pred)
+            return 2 * values, cache
+
+        def backward(self, dlosses, cache):
+            return super().backward(2 * dlosses, cache)
+
+    class Again(Doubled):
+        """Nothing is replaced here, so nothing is taken back that wasn't before."""
+
+    for loss in (Doubled(), Again()):
+        assert loss.fuses_with is None and not loss.is_formula
+        inputs = k.Input((3,))
+        model = k.Model(inputs, layers.Dense(2, "softmax")(inputs)).compile(loss, optimizers.SGD(0.1))
+        plain = k.Model(inputs, model.outputs).compile(losses.CategoricalCrossentropy(), optimizers.SGD(0.1))
+        assert plain._engine.plan.fused == [True]
+        y = np.eye(2)[CLASSES]
+        assert model.evaluate(X, y, verbose=0) == pytest.approx(2 * plain.evaluate(X, y, verbose=0), rel=1e-5)

@@ -197,8 +197,8 @@ BUGS = [
     Bug(
         "BatchNormalization: a frozen layer goes on learning its statistics",
         "layers/normalization.py",
-        "if ctx.training and ctx.trainable:",
-        "if ctx.training:",
+        "if ctx.training and ctx.trainable and x.size:",
+        "if ctx.training and x.size:",
         *NUMBERS, "frozen",
     ),
     Bug(

@@ -137,9 +137,7 @@ class Executor:
         def looked_at(step, run, ctx, w, *xs):
             declared = tuple(shapes[slot] for slot in step.targets)
             result = run(ctx, w, *xs)
-            return result_of(
-                step.operation, result, len(xs[0]), declared if len(declared) > 1 else declared[0]
-            )
+            return result_of(step.maker, result, len(xs[0]), declared if len(declared) > 1 else declared[0])
 
         return [
             (index, partial(looked_at, step, run) if _keeps_shape(step) else run, *rest)
@@ -335,8 +333,10 @@ def _in_order(step):
 
 
 def _no_gradient(step):
+    own = step.operation is step.layer
+    what = f"{type(step.maker).__name__}.backward" if own else "the backward of its activation"
     return type_error(
-        f"{step.layer.name}: {type(step.operation).__name__}.backward returned None,",
+        f"{step.maker.name}: {what} returned None,",
         "but layers before it need the gradient. Return the gradient with respect to the input.",
     )
 

@@ -9,6 +9,7 @@ from collections import Counter
 
 from kerasette.engine import rewrites
 from kerasette.engine.steps import Activate, Cast, Penalize, Step
+from kerasette.engine.unfolding import unfold
 from kerasette.functions.kernels import compiled
 
 CACHE_BYTES = 1 << 23  # one core's share of the last-level cache: activations of a micro-batch should fit
@@ -79,20 +80,12 @@ class Plan:
 
     def _inline(self, graph, inputs):
         """Appends the steps of `graph`, nested models opened up; returns the slots of outputs and masks."""
-        slots = {id(tensor): slot for tensor, slot in zip(graph.inputs, inputs, strict=True)}
-        for node in (*graph.nodes, *graph.mask_nodes):
-            if node.outputs and id(node.outputs[0]) in slots:
-                continue
-            sources = [slots[id(tensor)] for tensor in node.inputs]
-            targets = self._expand(node, sources)
-            slots.update((id(tensor), slot) for tensor, slot in zip(node.outputs, targets, strict=True))
+        slots = unfold(graph, inputs, self._expand)
         masks = [None if mask is None else slots[id(mask)] for mask in graph.masks]
         return [slots[id(tensor)] for tensor in graph.outputs], masks
 
     def _expand(self, node, sources):
         operation = node.operation
-        if operation.graph is not None:
-            return self._inline(operation.graph, sources)[0]
         count = len(node.positional)
         given = [self._fitting(operation, slot) for slot in sources[:count]]
         sources = [*given, *sources[count:]]

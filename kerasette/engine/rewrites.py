@@ -90,6 +90,7 @@ def _added(plan, step, late):
         return ()
     between = plan.add_slot(plan.shapes[step.targets[0]])
     added = Step(late[step], late[step], (between,), step.targets, in_place=True)
+    added.maker = step.maker
     step.targets = (between,)
     return (added,)
 

@@ -10,6 +10,7 @@ class Step:
     Attributes:
         operation: has forward and backward.
         layer: whose parameters it uses (the operation itself, or the layer whose activation it is).
+        maker: what a node called, which the step is a part of: messages name that.
         sources, targets: slots that it reads and writes.
         names: names of the last sources, those that the call gave by name.
         options: the call's other keywords.
@@ -24,6 +25,7 @@ class Step:
         "in_place",
         "index",
         "layer",
+        "maker",
         "names",
         "needs_dx",
         "operation",
@@ -36,7 +38,7 @@ class Step:
 
     def __init__(self, operation, layer, sources, targets, training=None, in_place=False):
         self.operation = operation
-        self.layer = layer
+        self.layer = self.maker = layer
         self.sources = tuple(sources)
         self.targets = tuple(targets)
         self.training = training

@@ -86,8 +86,9 @@ def _sums(folded):
 def _group_means(sums, groups, folded):
     """Returns (N, C): for each channel the mean of its group, given each channel's sum over positions."""
     count, before, channels, behind = folded.shape
-    mean = sums.reshape(count, groups, -1).sum(2) / (before * behind * channels // groups)
-    return xp_of(mean).repeat(mean, channels // groups, axis=1).astype(folded.dtype)
+    size = channels // groups
+    mean = sums.reshape(count, groups, size).sum(2) / max(1, before * behind * size)
+    return xp_of(mean).repeat(mean, size, axis=1).astype(folded.dtype)
 
 
 def _spread(values, folded):

@@ -1,5 +1,7 @@
 """Activations with arguments or parameters of their own, as layers."""
 
+from functools import cached_property
+
 from kerasette import functions
 from kerasette.errors import value_error
 from kerasette.layers.base import Layer
@@ -164,7 +166,10 @@ class Softmax(_Elementwise):
     def __init__(self, axis=-1, **base):
         super().__init__(**base)
         self.axis = checked_axis(self.name, axis)
-        self.fuses_with = "softmax" if self.axis == -1 else None
+
+    @cached_property
+    def fuses_with(self):
+        return "softmax" if self.axis == -1 else None
 
     def output_shape(self, shape):
         if 0 in normalize_axes(self.axis, len(shape) + 1, self.name):

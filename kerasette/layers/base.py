@@ -6,12 +6,12 @@ from kerasette import constraints, initializers, regularizers
 from kerasette.backend import floatx, is_array, module, to_module, xp_of
 from kerasette.errors import one_of, positive_int, type_error, unknown_argument, value_error
 from kerasette.graph import Operation, SymbolicTensor, described
-from kerasette.layers import masking
+from kerasette.layers import masking, penalties
 from kerasette.params import new_parameter
 from kerasette.registry import Aliased, Configurable, auto_name, register, snake_case
 
 
-class Layer(Operation, Configurable, metaclass=Aliased):
+class Layer(penalties.Penalized, Operation, Configurable, metaclass=Aliased):
     """Base of all layers. A layer stores its arguments, and nothing of any call.
 
     Args:

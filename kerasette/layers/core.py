@@ -1,6 +1,7 @@
 """Dense, Activation, Dropout and the layers that only change shapes."""
 
 import math
+from functools import cached_property
 
 from kerasette import activations, functions
 from kerasette.backend import image_data_format
@@ -112,7 +113,10 @@ class Activation(Layer):
         super().__init__(**base)
         self.activation = activation
         self.function = activations.get(activation)
-        self.fuses_with = self.function.kind_name
+
+    @cached_property
+    def fuses_with(self):
+        return self.function.kind_name
 
     def output_shape(self, shape):
         return self.function.output_shape(shape)

@@ -200,7 +200,7 @@ class BatchNormalization(_Scaled):
     def forward(self, ctx, w, x):
         axis = normalize_axis(self.axis, x.ndim, self.name)
         out, gamma, beta = ctx.buffer("y", x.shape), w.get("gamma"), w.get("beta")
-        if ctx.training and ctx.trainable:
+        if ctx.training and ctx.trainable and x.size:  # Keras lets no rows at all make NaN of the averages
             y, cache = functions.batch_normalization(
                 x, gamma, beta, axis, self.epsilon, samples=ctx.batch, total=ctx.total, out=out
             )

@@ -29,6 +29,7 @@ from kerasette.functions.values import (
     squared_hinge,
     tversky,
 )
+from kerasette.losses import by_shape
 from kerasette.losses.base import Loss
 from kerasette.losses.margins import CategoricalHinge, Hinge, SquaredHinge
 from kerasette.losses.overlap import Dice, Tversky
@@ -115,30 +116,30 @@ def get(identifier, custom_objects: dict | None = None) -> Loss | Callable | Non
 
 
 def _named(name, custom_objects):
-    """Returns the loss of that name; "crossentropy" alone could be any of three."""
+    """Returns the loss of that name; "crossentropy" alone is any of three, as the shapes of a model tell."""
     plain = name.lower().replace("_", "")
     if plain in ("crossentropy", "ce", "xent") and name not in (custom_objects or {}):
         raise value_error(
-            f"Unknown loss '{name}'. Did you mean 'sparse_categorical_crossentropy' (targets are class",
-            "numbers), 'categorical_crossentropy' (one column a class) or 'binary_crossentropy' (0 or 1)?",
+            f"The loss '{name}' goes by shapes that only compile() sees."
+            if by_shape.is_by_shape(name)
+            else f"Unknown loss '{name}'. Did you mean 'crossentropy'?",
+            "Otherwise name 'sparse_categorical_crossentropy' (targets are class numbers),",
+            "'categorical_crossentropy' (one column a class) or 'binary_crossentropy' (0 or 1).",
         )
     return registry.find("loss", name, custom_objects)
 
 
-def choose(identifier, y_shape, output_shape) -> Loss | None:
-    """Returns the Loss for `identifier`; "crossentropy" and "ce" stand for the one that the shapes call for.
+def choose(identifier, output_shape) -> Loss | Callable | None:
+    """Returns the Loss for `identifier` as `get` does, where "crossentropy" and "ce" go by the shapes.
 
     Args:
         identifier: see `get`.
-        y_shape, output_shape: shapes of targets and predictions, the batch axis included.
+        output_shape: of the predictions for one sample. One column calls for binary cross-entropy; else the
+            targets decide, once they come, between class numbers and one column a class.
     """
-    if not isinstance(identifier, str) or identifier.lower() not in ("crossentropy", "ce"):
-        return get(identifier)
-    if output_shape[-1] == 1:
-        return BinaryCrossentropy()
-    if len(y_shape) < len(output_shape) or y_shape[-1] == 1:
-        return SparseCategoricalCrossentropy()
-    return CategoricalCrossentropy()
+    if by_shape.is_by_shape(identifier):
+        return by_shape.loss_by_shape(identifier, output_shape)
+    return get(identifier)
 
 
 def serialize(loss):

@@ -29,6 +29,9 @@ class Loss(Configurable, metaclass=Aliased):
             (losses, y_pred, cache), and `fused_backward(dlosses, cache)`.
         couples_batch: whether the loss of a sample depends on the other samples of its batch.
         counts_all: whether every label counts, so that `valid` is always None.
+        is_formula: whether `call` says what it is, not `forward` and `backward`.
+
+    A subclass that replaces one of these three takes back what its base fuses, unless it says so again.
 
     A loss of one's own, with the formula mean((y_pred - y_true)^4):
 
@@ -56,6 +59,7 @@ class Loss(Configurable, metaclass=Aliased):
     fuses_with = None
     couples_batch = False
     counts_all = True
+    is_formula = False
     # What a subclass has that doesn't call super().__init__().
     name, reduction, dtype = "loss", "sum_over_batch_size", None
 
@@ -66,6 +70,15 @@ class Loss(Configurable, metaclass=Aliased):
         self.name = snake_case(who) if name is None else name
         self.reduction = reduction
         self.dtype = dtype
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        own = vars(cls).keys()
+        if own & {"call", "forward", "backward"}:
+            if "fuses_with" not in own:
+                cls.fuses_with = None
+            if "is_formula" not in own:
+                cls.is_formula = "call" in own and "forward" not in own
 
     # ------------------------------------------------------------ what a subclass defines
 

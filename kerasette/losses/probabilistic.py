@@ -147,6 +147,7 @@ class SparseCategoricalCrossentropy(FusedLoss):
     fused = staticmethod(partial(crossentropy.sparse_softmax_crossentropy, checked=True))
     fused_derivative = staticmethod(crossentropy.sparse_softmax_crossentropy_backward)
     fused_option = "ignore_class"
+    fuses_with, is_formula = FusedLoss.fuses_with, False  # its call adds a check, and nothing else
 
     def __init__(
         self,

@@ -1,6 +1,8 @@
 """Compiled: what compile() makes of a model, one training step, one test step, and where it lives."""
 
 import threading
+from contextlib import contextmanager
+from copy import copy
 
 import numpy as np
 
@@ -59,7 +61,8 @@ class Compiled(Portable):
 
         Args:
             optimizer: name or Optimizer.
-            loss: name, Loss or function; a list or dict of them for several outputs.
+            loss: name, Loss or function; a list or dict of them for several outputs. "crossentropy" (or
+                "ce") is the one that the shapes of outputs and targets call for.
             loss_weights: factors of the losses, a list or dict.
             metrics: names or Metric objects; a list, or a list or dict of lists for several outputs.
             weighted_metrics: the same, seeing sample and class weights.
@@ -100,7 +103,8 @@ class Compiled(Portable):
         wanted = self._compiled
         self._switches, self._told = self._trainable_now(), None
         names = self.output_names
-        losses = compiling.losses_of(wanted["loss"], names)
+        shapes = [tensor.shape[1:] for tensor in self.graph.outputs]
+        losses = compiling.losses_of(wanted["loss"], names, shapes)
         compiling.try_out(losses, self.graph.outputs, self._float_type(), self._xp())
         weights = compiling.weights_of(wanted["loss_weights"], names)
         trained = self.trainable_weights
@@ -110,28 +114,29 @@ class Compiled(Portable):
             fused=[None if loss is None else loss.fuses_with for loss in losses],
             graded=[loss is not None for loss in losses],
         )
-        heads = [
-            None if loss is None else Head(loss, weight, fused)
-            for loss, weight, fused in zip(losses, weights, plan.fused, strict=True)
-        ]
-        self._losses = losses
+        self._losses, self._weights = losses, weights
         self._metrics = MetricSet(
             compiling.metrics_of(wanted["metrics"], names, "metrics"),
             compiling.metrics_of(wanted["weighted_metrics"], names, "weighted_metrics"),
             names,
-            [tensor.shape[1:] for tensor in self.graph.outputs],
+            shapes,
             losses,
         )
-        self._engine = self._engine_of(
-            plan, trained=trained, heads=heads, seed=next_seed() if seed is None else seed
-        )
+        self._engine = self._engine_for(plan, trained, next_seed() if seed is None else seed)
         self._constrained = [p for p in trained if p.constraint is not None]
-        self._weights = weights
         self._tracker = LossTracker(names, losses, weights)
         check_names(self._tracker.names, self._metrics.names)
         self.optimizer.build(self._engine.runs)
         self._is_large = sum(run.theta.size for run in self._engine.runs) >= LARGE
         self._steps_done = self._epochs_done = 0
+
+    def _engine_for(self, plan, trained, seed):
+        """Returns a new engine that trains `trained` and evaluates."""
+        heads = [
+            None if loss is None else Head(loss, weight, fused)
+            for loss, weight, fused in zip(self._losses, self._weights, plan.fused, strict=True)
+        ]
+        return self._engine_of(plan, trained=trained, heads=heads, seed=seed)
 
     def _engine_of(self, plan, **keywords):
         return Engine(plan, xp=self._xp(), dtype=self._float_type(), **keywords)
@@ -250,6 +255,30 @@ class Compiled(Portable):
         self._tracker.add(values, penalty + engine.penalize(backward=False), len(xs[0]))
         if self._metrics.wanted:
             self._metrics.update(ys, predictions, ws, engine.masks)
+
+    @contextmanager
+    def _runner(self, training=False):
+        """Yields what runs: this model, or while another thread runs it, to evaluate, a stand-in.
+
+        To wait for that thread would be for ever where it is in a callback that waits for this one.
+        """
+        if not self._turn.acquire(blocking=training):
+            yield self._stand_in()
+            return
+        try:
+            yield self
+        finally:
+            self._turn.release()
+
+    def _stand_in(self):
+        """Returns a model of the same parameters, with an engine, running sums and metrics of its own."""
+        other, plan = copy(self), self._engine.plan
+        trained = [parameter for parameter in self.parameters if parameter in plan.trained]
+        other._make_locks()
+        other._engine = self._engine_for(plan, trained, self._engine.seed)
+        other._tracker = LossTracker(self.output_names, self._losses, self._weights)
+        other._metrics = self._metrics.fresh()
+        return other
 
     def _reset(self):
         self._tracker.reset()

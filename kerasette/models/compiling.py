@@ -6,6 +6,7 @@ from types import FunctionType, MethodType
 from kerasette import losses, metrics, optimizers
 from kerasette.errors import hint, one_of, positive_int, type_error, value_error
 from kerasette.losses import Loss
+from kerasette.losses.by_shape import is_by_shape
 from kerasette.models.written_loss import WrittenLoss, loss_for
 from kerasette.optimizers import Optimizer
 from kerasette.registry import names
@@ -33,7 +34,7 @@ def _is_loss(value):
     if isinstance(value, type):
         return issubclass(value, Loss)
     if isinstance(value, str):
-        return value in names("loss")
+        return value in names("loss") or is_by_shape(value)
     return isinstance(value, (Loss, FunctionType, MethodType, partial))
 
 
@@ -63,9 +64,10 @@ def per_output(value, output_names, what):
     return [value] * count
 
 
-def losses_of(loss, output_names):
-    """Returns a Loss (or None) for each output."""
-    return [loss_for(losses.get(one)) for one in per_output(loss, output_names, "loss")]
+def losses_of(loss, output_names, output_shapes):
+    """Returns a Loss (or None) for each output; `output_shapes` are those of one sample."""
+    spread = per_output(loss, output_names, "loss")
+    return [loss_for(losses.choose(*both)) for both in zip(spread, output_shapes, strict=True)]
 
 
 def try_out(losses, tensors, dtype, xp):
@@ -86,7 +88,7 @@ def check_switches(run_eagerly, steps_per_execution, jit_compile, auto_scale_los
 def check_names(loss, *metric_lists):
     """Raises InvalidValue for a loss or metric that doesn't exist, before the outputs are known."""
     if not isinstance(loss, dict):
-        losses_of(loss, ["output"])
+        losses_of(loss, ["output"], [(None,)])
     for value in metric_lists:
         if not isinstance(value, dict):
             metrics_of(value, ["output"], "metrics")

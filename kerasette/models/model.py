@@ -1,8 +1,9 @@
 """Model: a graph of layers with names, weights and configuration. Training is in training.py."""
 
-from kerasette.backend import module, to_numpy, xp_of
+from kerasette.backend import module, xp_of
+from kerasette.engine.unfolding import unfold
 from kerasette.errors import hint, type_error, value_error
-from kerasette.graph import Graph, SymbolicTensor
+from kerasette.graph import Graph, Node, SymbolicTensor
 from kerasette.layers.base import Layer, as_tensor, auto_name
 from kerasette.models.training import Trainer
 from kerasette.params import lay_out
@@ -109,23 +110,14 @@ class Model(Trainer, Layer):
     @property
     def parameters(self):
         """All parameters of all layers, each once, in Keras's order."""
-        return list(dict.fromkeys(parameter for layer in self.layers for parameter in layer.parameters))
-
-    @property
-    def losses(self) -> list[float]:
-        """The penalties on the weights that training adds to the loss, one for each weight that has one.
-
-        Those on outputs (activity_regularizer) depend on a batch, so they aren't here.
-        """
-        penalized = [p for p in self.trainable_weights if p.regularizer is not None]
-        return [float(to_numpy(p.regularizer(p.value))) for p in penalized]
+        return list(dict.fromkeys(parameter for layer in self._leaves() for parameter in layer.parameters))
 
     @property
     def trainable_weights(self):
         """The parameters that training may change."""
         if not self.trainable:
             return []
-        return list(dict.fromkeys(p for layer in self.layers for p in layer.trainable_weights))
+        return list(dict.fromkeys(p for layer in self._leaves() for p in layer.trainable_weights))
 
     @property
     def non_trainable_weights(self):
@@ -140,9 +132,11 @@ class Model(Trainer, Layer):
 
     @trainable.setter
     def trainable(self, value):
-        self._trainable = bool(value)
-        for layer in self.layers:
-            layer.trainable = value
+        for layer in self._within():
+            if isinstance(layer, Model):
+                layer._trainable = bool(value)
+            else:
+                layer.trainable = value
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Returns the layer called `name`, or the one at `index` of `layers`.
@@ -167,15 +161,12 @@ class Model(Trainer, Layer):
 
     def output_shape(self, *input_shapes):
         """Returns the shape of one sample of the output (a tuple of shapes for several outputs)."""
-        shapes = {id(t): shape for t, shape in zip(self.graph.inputs, input_shapes, strict=True)}
-        for node in self.graph.nodes:
-            if id(node.outputs[0]) in shapes:
-                continue
-            result = node.result_shape([shapes[id(t)] for t in node.inputs])
-            several = len(node.outputs) > 1
-            for tensor, shape in zip(node.outputs, result if several else [result], strict=True):
-                shapes[id(tensor)] = shape
-        result = tuple(shapes[id(tensor)] for tensor in self.graph.outputs)
+        tensors = self.graph.outputs
+        if list(input_shapes) == [tensor.shape[1:] for tensor in self.graph.inputs]:
+            result = tuple(tensor.shape[1:] for tensor in tensors)
+        else:
+            shapes = unfold(self.graph, input_shapes, Node.output_shapes)
+            result = tuple(shapes[id(tensor)] for tensor in tensors)
         return result[0] if len(result) == 1 else result
 
     def _check_inputs(self, shapes):
@@ -208,13 +199,21 @@ class Model(Trainer, Layer):
         moody = [one for one in self._leaves() if one.draw is not None or one.couples_batch or one.gathers]
         return bool(moody) and all(layer.trains_by_default for layer in moody)
 
+    def _within(self):
+        """Returns this model and all layers and models in it, each once, in order."""
+        found, waiting = {}, [self]
+        while waiting:
+            layer = waiting.pop()
+            if layer not in found:
+                found[layer] = None
+                waiting.extend(reversed(layer.layers) if isinstance(layer, Model) else ())
+        return list(found)
+
     def _leaves(self):
-        """Returns all layers, those of nested models in place of these."""
-        return [
-            leaf
-            for layer in self.layers
-            for leaf in (layer._leaves() if isinstance(layer, Model) else [layer])
-        ]
+        """Returns all layers once, those of nested models in place of these."""
+        if not any(isinstance(layer, Model) for layer in self.layers):
+            return self.layers
+        return [layer for layer in self._within() if not isinstance(layer, Model)]
 
     def _xp(self):
         return xp_of(self.parameters[0].value) if self.parameters else module()

@@ -1,5 +1,7 @@
 """Running means of losses, and the metrics of all outputs."""
 
+from copy import copy, deepcopy
+
 import numpy as np
 
 from kerasette import metrics
@@ -81,6 +83,16 @@ class MetricSet:
         self._y_shapes = None  # what they were made for
         self._planned = _planned(unweighted, weighted, output_names)
         self._shapes, self._heads = output_shapes, heads
+
+    def fresh(self):
+        """Returns such a set with metric objects of its own, which have seen no batch."""
+        other = copy(self)
+        other.entries = None
+        other._planned = [(name, deepcopy(metric), *rest) for name, metric, *rest in self._planned]
+        for _, metric, *_ in other._planned:
+            if not isinstance(metric, str):
+                metric.reset_state()
+        return other
 
     @property
     def names(self) -> list[str]:

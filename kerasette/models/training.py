@@ -85,38 +85,23 @@ class Trainer(Compiled):
             InvalidValue, InvalidType: for data or settings that don't fit, before any weight changes.
             LoadError: where the file to resume from is damaged, or of another model or other data.
         """
-        epochs = positive_int("fit", "epochs", epochs, minimum=0)
-        initial_epoch = positive_int("fit", "initial_epoch", initial_epoch, minimum=0)
-        verbose = _verbosity("fit", verbose)
+        numbers, verbose = _epochs(initial_epoch, epochs), _verbosity("fit", verbose)
         _due(0, validation_freq)
+        given, further = (x, y, sample_weight), {"shuffle": shuffle, "class_weight": class_weight}
         if validation_split:
-            if validation_data is not None:
-                raise value_error("fit: give validation_split or validation_data, not both.")
-            (x, y, sample_weight), validation_data = data.split(x, y, sample_weight, validation_split)
-        batches = self._batches(
-            "fit",
-            (x, y, sample_weight),
-            batch_size=batch_size,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            steps=steps_per_epoch,
-            allow_nonfinite=allow_nonfinite,
-        )
-        if not batches.repeats and steps_per_epoch is None and epochs - initial_epoch > 1:
+            given, validation_data = _held_back(given, validation_split, validation_data)
+        batches = self._batches("fit", given, batch_size, steps_per_epoch, allow_nonfinite, **further)
+        if not batches.repeats and steps_per_epoch is None and len(numbers) > 1:
             raise value_error(
                 f"fit: a {type(x).__name__} gives its batches only once, but epochs={epochs}.",
                 "Give steps_per_epoch, or something that can be iterated again.",
             )
-        validation = self._validation(
-            validation_data,
-            batch_size if validation_batch_size is None else validation_batch_size,
-            validation_steps,
-            allow_nonfinite,
-        )
+        rows = batch_size if validation_batch_size is None else validation_batch_size
+        validation = self._validation(validation_data, rows, validation_steps, allow_nonfinite)
         listeners, history = callbacks_package.assemble(
-            callbacks, self, verbose=verbose, epochs=epochs, steps=batches.steps, resume=resume
+            callbacks, self, verbose=verbose, epochs=numbers.stop, steps=batches.steps, resume=resume
         )
-        run = Run(self, batches, validation, listeners, range(initial_epoch, epochs))
+        run = Run(self, batches, validation, listeners, numbers)
         self._warn_of_switches("fit")
         session = self._engine.session(batches.batch_size or 32, training=True)
         with self._turn, Interrupt() as interrupt, session:
@@ -174,25 +159,20 @@ class Trainer(Compiled):
         self._epochs_done += 1
         return self._logs()
 
-    def _batches(self, who, parts, **settings):
+    def _batches(self, who, given, batch_size, steps=None, allow_nonfinite=False, **further):
         """Returns the batches of (x, y, sample_weight), once it is sure that there is a loss for them."""
-        x = self._build_for(parts[0])
+        x = self._build_for(given[0])
         self._want_compiled(who)
         self._want_loss(who)
-        return data.make_batches(x, *parts[1:], signature=self._signature(), who=who, **settings)
+        settings = {"batch_size": batch_size, "steps": steps, "allow_nonfinite": allow_nonfinite, **further}
+        return data.make_batches(x, *given[1:], signature=self._signature(), who=who, **settings)
 
-    def _validation(self, given, batch_size, steps, allow_nonfinite):
-        """Returns the batches of `validation_data`, or None."""
+    def _validation(self, given, *settings):
+        """Returns the batches of `validation_data`, or None; `settings` as in `_batches`."""
         if given is None:
             return None
         check_names(self._tracker.names, self._metrics.names, validated=True)
-        return self._batches(
-            "validation_data",
-            _parts_of(given),
-            batch_size=batch_size,
-            steps=steps,
-            allow_nonfinite=allow_nonfinite,
-        )
+        return self._batches("validation_data", _parts_of(given), *settings)
 
     # ------------------------------------------------------------ evaluate
 
@@ -216,18 +196,13 @@ class Trainer(Compiled):
             A float, or a list [loss, metrics ...], or a dict by name with `return_dict=True`.
         """
         verbose = _verbosity("evaluate", verbose)
-        batches = self._batches(
-            "evaluate",
-            (x, y, sample_weight),
-            batch_size=batch_size,
-            steps=steps,
-            allow_nonfinite=allow_nonfinite,
-        )
+        batches = self._batches("evaluate", (x, y, sample_weight), batch_size, steps, allow_nonfinite)
         listeners, _ = callbacks_package.assemble(
             callbacks, self, verbose=verbose, epochs=1, steps=batches.steps, history=False
         )
-        with self._turn, Interrupt() as interrupt, self._engine.session(batches.batch_size or 32):
-            results = self._run_test(batches, listeners, interrupt)
+        rows = batches.batch_size or 32
+        with self._runner() as model, Interrupt() as interrupt, model._engine.session(rows):
+            results = model._run_test(batches, listeners, interrupt)
         interrupt.raise_if_asked()
         if return_dict:
             return results
@@ -287,11 +262,12 @@ class Trainer(Compiled):
             )
             listeners.call("on_predict_begin")
         collected = []
-        with self._lock, engine.session(batches.batch_size or PREDICT_ROWS):
+        with engine.session(batches.batch_size or PREDICT_ROWS):
             for number, (xs, _, _) in enumerate(batches.epoch(None)):
                 if listeners:
                     listeners.call("on_predict_batch_begin", number)
-                collected.append(engine.predict(xs))
+                with self._lock:  # not while callbacks run: they may predict, or wait for who does
+                    collected.append(engine.predict(xs))
                 if listeners:
                     listeners.call("on_predict_batch_end", number)
         if listeners:
@@ -326,26 +302,24 @@ class Trainer(Compiled):
     @names_unknown
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict: bool = False):
         """Does one training step on one batch; returns its loss (and metrics)."""
-        return self._on_batch(
-            "train_on_batch", self._train_step, x, y, sample_weight, class_weight, return_dict
-        )
+        given = x, y, sample_weight
+        return self._on_batch("train_on_batch", True, given, return_dict, class_weight=class_weight)
 
     @names_unknown
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict: bool = False):
         """Returns the loss (and metrics) of one batch."""
-        return self._on_batch("test_on_batch", self._test_step, x, y, sample_weight, None, return_dict)
+        return self._on_batch("test_on_batch", False, (x, y, sample_weight), return_dict)
 
-    def _on_batch(self, who, step, x, y, sample_weight, class_weight, return_dict):
-        rows = max(1, data.rows_of(x))
-        batches = self._batches(who, (x, y, sample_weight), batch_size=rows, class_weight=class_weight)
-        trains = step == self._train_step
+    def _on_batch(self, who, trains, given, return_dict, **settings):
+        batches = self._batches(who, given, max(1, data.rows_of(given[0])), **settings)
         if trains:
             self._warn_of_switches(who)
-        with self._turn, self._engine.session(batches.rows, training=trains):
-            self._reset()
-            for xs, ys, ws in batches.epoch(None):
-                step(xs, ys, ws)
-            results = self._logs()
+        with self._runner(trains) as model, model._engine.session(batches.rows, training=trains):
+            model._reset()
+            step = model._train_step if trains else model._test_step
+            for parts in batches.epoch(None):
+                step(*parts)
+            results = model._logs()
         if return_dict:
             return results
         return next(iter(results.values())) if len(results) == 1 else list(results.values())
@@ -360,6 +334,19 @@ def _verbosity(who, verbose, auto=1):
     """Returns `verbose` as 0, 1 or 2; raises InvalidValue for anything else."""
     one_of(who, "verbose", verbose, ("auto", 0, 1, 2))
     return auto if verbose == "auto" else int(verbose)
+
+
+def _epochs(first, last):
+    """Returns the numbers of the epochs as a range; raises InvalidValue where one of the two is none."""
+    last = positive_int("fit", "epochs", last, minimum=0)
+    return range(positive_int("fit", "initial_epoch", first, minimum=0), last)
+
+
+def _held_back(given, share, validation_data):
+    """Returns (x, y, sample_weight) without the last rows, and these as validation_data."""
+    if validation_data is not None:
+        raise value_error("fit: give validation_split or validation_data, not both.")
+    return data.split(*given, share)
 
 
 def _due(epoch, frequency):

@@ -92,6 +92,6 @@ class WrittenLoss(Loss):
 def loss_for(loss):
     """Returns the Loss that training uses for what `losses.get` gives: one with a gradient, or None."""
     if isinstance(loss, Loss):
-        written = type(loss).forward is Loss.forward
+        written = loss.is_formula or type(loss).forward is Loss.forward
         return WrittenLoss(loss.call, loss.name, loss.reduction) if written else loss
     return None if loss is None else WrittenLoss(loss, getattr(loss, "__name__", type(loss).__name__))

@@ -3,6 +3,8 @@
 On symbolic tensors the batch (axis 0) stays as it is: a sum over it would depend on how the batch is cut.
 """
 
+from functools import cached_property
+
 from kerasette import functions
 from kerasette.backend import is_array
 from kerasette.ops.base import Op, output_buffer
@@ -94,7 +96,10 @@ class Softmax(Op):
     def __init__(self, axis=-1, **base):
         super().__init__(**base)
         self.axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
-        self.fuses_with = "softmax" if axis == -1 else None
+
+    @cached_property
+    def fuses_with(self):
+        return "softmax" if self.axis == -1 else None
 
     @classmethod
     def settings(cls):
@@ -121,10 +126,6 @@ class LogSoftmax(Softmax):
         axis: the axis, or several of them.
         base: constants and name.
     """
-
-    def __init__(self, axis=-1, **base):
-        super().__init__(axis, **base)
-        self.fuses_with = None
 
     def forward(self, ctx, w, x):
         (x,) = self.arguments(ctx, (x,))

@@ -1,6 +1,7 @@
 """Gives symbolic tensors and recorded arrays their operators: a + b, a[:, 1:], -a and so on."""
 
 import inspect
+from functools import cached_property
 
 from kerasette import activations
 from kerasette.graph import SymbolicTensor
@@ -26,7 +27,10 @@ class Activate(Op):
         self.activation = activations.get(activation)
         super().__init__(name=auto_name(self.activation.name) if name is None else name, **base)
         self.keywords = {key: decode(value) for key, value in (settings or {}).items()}
-        self.fuses_with = None if settings else self.activation.kind_name
+
+    @cached_property
+    def fuses_with(self):
+        return None if self.keywords else self.activation.kind_name
 
     def get_config(self):
         """Returns name, activation and settings."""

@@ -16,6 +16,7 @@ import struct
 from kerasette.errors import LoadError, value_error
 from kerasette.saving import hdf5, zips
 from kerasette.saving.atomic import save_error, write_whole
+from kerasette.saving.guard import check_depth
 from kerasette.saving.stored import checksums, joined_sum
 
 LAYOUT = "3.15.1"  # the Keras whose layout this is
@@ -30,9 +31,14 @@ def metadata() -> dict:
 
 
 def text(value: dict, who: str) -> bytes:
-    """Returns JSON text; InvalidValue where a number isn't finite or a value has no words in JSON."""
+    """Returns JSON text; InvalidValue where a number isn't finite, a value has no words in JSON, or where it
+    would be too deep or too large to be read again."""
     try:
+        check_depth(value)
         return json.dumps(value, allow_nan=False).encode()
+    except LoadError as problem:
+        remedy = "Nest models less deep, or save its weights alone with save_weights()."
+        raise value_error(f"{who} couldn't be loaded again. {problem}", remedy) from problem
     except (ValueError, TypeError) as problem:
         raise value_error(f"{who} can't be written as JSON: {problem}.") from problem
 

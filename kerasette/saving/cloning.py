@@ -4,6 +4,7 @@ from kerasette.errors import type_error, value_error
 from kerasette.graph import SymbolicTensor
 from kerasette.layers import Input, InputLayer, Layer
 from kerasette.models import Model, Sequential
+from kerasette.saving.config import too_deep
 
 
 def clone_model(
@@ -21,15 +22,18 @@ def clone_model(
 
     Raises:
         InvalidType: where an argument is of the wrong kind, or `clone_function` returns no layer.
-        InvalidValue: where the number of input tensors differs.
+        InvalidValue: where the number of input tensors differs, or models are nested in one another deeper
+            than Python follows.
     """
     if not isinstance(model, Model):
         raise type_error(f"clone_model: model must be a Model or Sequential, got {type(model).__name__}.")
     make = _maker(clone_function, call_function, recursive)
     given = _given(model, input_tensors)
-    if isinstance(model, Sequential):
-        return _clone_chain(model, given, make, call_function)
-    return _clone_graph(model, given, make, call_function)
+    clone = _clone_chain if isinstance(model, Sequential) else _clone_graph
+    try:
+        return clone(model, given, make, call_function)
+    except RecursionError:
+        raise too_deep("clone_model") from None
 
 
 def _maker(clone_function, call_function, recursive):

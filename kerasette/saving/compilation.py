@@ -5,6 +5,7 @@ Each entry is looked up among the things of its own kind; a name of a file can't
 
 from kerasette import losses, metrics, optimizers, registry
 from kerasette.errors import type_error, value_error
+from kerasette.losses.by_shape import is_by_shape
 from kerasette.saving.legacy_config import modern_optimizer, modern_part
 
 _LISTS = ("metrics", "weighted_metrics")
@@ -117,7 +118,7 @@ def _read(value, make):
 
 def _loss(value):
     if isinstance(value, str):
-        return value if value in registry.names("loss") else losses.get(value)
+        return value if value in registry.names("loss") or is_by_shape(value) else losses.get(value)
     return losses.get(_entry(value, "loss"))
 
 

@@ -4,7 +4,7 @@ import json
 import math
 
 from kerasette import registry
-from kerasette.errors import LoadError, value_error
+from kerasette.errors import KerasetteError, LoadError, value_error
 from kerasette.graph import SymbolicTensor
 from kerasette.layers import InputLayer, Layer
 from kerasette.models import Model, Sequential
@@ -29,9 +29,21 @@ def model_config(model: Model) -> dict:
 
     Raises:
         InvalidType: where a layer has an argument that no file can hold.
+        InvalidValue: where models are nested in one another deeper than Python follows.
     """
     config = {"name": model.name, "trainable": model.trainable}
-    return {**config, **(_chain(model) if isinstance(model, Sequential) else _graph(model))}
+    try:
+        return {**config, **(_chain(model) if isinstance(model, Sequential) else _graph(model))}
+    except RecursionError:
+        raise too_deep("get_config") from None
+
+
+def too_deep(who: str):
+    """Returns the InvalidValue for models that are nested too deep in one another for `who`."""
+    return value_error(
+        f"{who}: the model has models in models, too many floors of them for a configuration.",
+        "Call inner layers directly, or save its weights alone with save_weights().",
+    )
 
 
 def model_from_config(config: dict, custom_objects: dict | None = None, cls: type = Model) -> Model:
@@ -61,6 +73,10 @@ def model_to_json(model: Model, **keywords) -> str:
     """
     try:
         return json.dumps(entry_of(model), allow_nan=False, **keywords)
+    except RecursionError:
+        raise too_deep("to_json") from None
+    except KerasetteError:
+        raise
     except ValueError as problem:
         raise value_error(f"{model.name} can't be written as JSON: {problem}.") from problem
 

@@ -104,14 +104,15 @@ def pieces(arrays: dict[str, np.ndarray], texts: dict[str, dict] | None = None) 
     h5py = library()
     pages, places = _Pages(), []
     with h5py.File(pages, "w") as file:
+        way = [("", file)]
         for path, values in (texts or {}).items():
-            group = file.require_group(path) if path else file
+            group = _group(way, path)
             for name, value in values.items():
                 _write_texts(group, name, value)
         arrays = {path: np.asarray(array, order="C") for path, array in arrays.items()}
         sums = checksums([raw(array) for array in arrays.values()])
         for (path, array), total in zip(arrays.items(), sums, strict=True):
-            offset = _reserve(h5py, file, path, array, total)
+            offset = _reserve(h5py, way, path, array, total)
             if array.size:
                 places.append((offset, array))
     found, before = [], 0
@@ -119,6 +120,20 @@ def pieces(arrays: dict[str, np.ndarray], texts: dict[str, dict] | None = None) 
         found += [pages.part(before, offset), raw(array)]
         before = offset + array.nbytes
     return [*found, pages.part(before, pages.size)]
+
+
+def _group(way, path):
+    """Returns the group `path`, made where there is none.
+
+    From the file's own each would cost its depth, so `way` keeps (path, group) of all on the way to the last.
+    """
+    while way[-1][0] and not path.startswith(way[-1][0] + "/") and path != way[-1][0]:
+        way.pop()
+    before = way[-1][0]
+    for name in filter(None, path[len(before) :].split("/")):
+        before = f"{before}/{name}" if before else name
+        way.append((before, way[-1][1].require_group(name)))
+    return way[-1][1]
 
 
 def _write_texts(group, name, value):
@@ -136,7 +151,7 @@ def _write_texts(group, name, value):
         group.attrs[f"{name}{number}"] = whole[begin : begin + rows]
 
 
-def _reserve(h5py, file, path, array, total) -> int:
+def _reserve(h5py, way, path, array, total) -> int:
     """Makes a dataset with its CRC-32, and returns where its values belong; none are written."""
     group, _, name = path.rpartition("/")
     settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -144,8 +159,7 @@ def _reserve(h5py, file, path, array, total) -> int:
     settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     space = h5py.h5s.create_simple(array.shape) if array.ndim else h5py.h5s.create(h5py.h5s.SCALAR)
     kind = h5py.h5t.py_create(array.dtype.newbyteorder("<"), logical=True)
-    where = file.require_group(group) if group else file
-    made = h5py.h5d.create(where.id, name.encode(), kind, space, settings)
+    made = h5py.h5d.create(_group(way, group).id, name.encode(), kind, space, settings)
     h5py.Dataset(made).attrs.create(CHECKSUM, total, dtype="<u4")
     return made.get_offset()
 

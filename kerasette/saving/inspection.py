@@ -11,8 +11,9 @@ from kerasette.saving.faults import load_error
 from kerasette.saving.stored import Source, Stored
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-DEEPEST = 200  # groups in groups
+DEEPEST = 2_000  # groups in groups: each model within a model takes two
 MOST = 50_000  # groups and arrays
+LONGEST = 1 << 26  # characters of the paths of all of them
 RATIO, ALWAYS = 20, 64 << 20  # packed arrays are at most so many times the file, or at most so many bytes
 BFLOAT16 = "bfloat16"
 
@@ -134,7 +135,7 @@ def walk(h5py, file, path: str, size: int, source: Source) -> tuple[dict[str, St
 
 def _objects(h5py, root, path):
     """Yields (name, open group or dataset) of all that hangs on a group by hard links; other links raise."""
-    seen = {h5py.h5o.get_info(root).addr}
+    seen, length = {h5py.h5o.get_info(root).addr}, 0
     stack = [("", root, iter(_links(root)))]  # the groups on the way to where we are
     while stack:
         where, group, rest = stack[-1]
@@ -146,8 +147,11 @@ def _objects(h5py, root, path):
         if link.address in seen or len(stack) > DEEPEST:
             raise load_error(f"'{path}': '{full}' stands there under a second name, or too deep.")
         seen.add(link.address)
-        if len(seen) > MOST:
-            raise load_error(f"'{path}' has more than {MOST:,} groups and arrays.")
+        length += len(full)
+        if len(seen) > MOST or length > LONGEST:
+            raise load_error(
+                f"'{path}' has more than {MOST:,} groups and arrays, or paths of {LONGEST:,} characters."
+            )
         item = h5py.h5o.open(group, link.name)
         if isinstance(item, h5py.h5g.GroupID):
             stack.append((f"{full}/", item, iter(_links(item))))

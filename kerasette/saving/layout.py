@@ -47,29 +47,32 @@ def places(model: Layer, style: str = NOW) -> list[Place]:
             and counted that too, ONCE counted no layer that it had met before, LATE counted as NOW; all
             called the projections of attention by private names.
     """
-    found = []
-    _visit("", model, style, found, set())
+    found, seen = [], set()
+    stack = [iter([("", model)])]  # what is left to visit on each floor: models may be nested however deep
+    while stack:
+        path, layer = next(stack[-1], (None, None))
+        if layer is None:
+            stack.pop()
+        elif id(layer) not in seen:
+            seen.add(id(layer))
+            is_model = isinstance(layer, Model)
+            own, inner = ([], ()) if is_model else parts(layer)
+            found.append(Place(path, layer.name, own))
+            start = f"{path}/" if path else ""
+            stack.append(_in_model(start, layer, style, seen) if is_model else _in_layer(start, inner, style))
     return found
 
 
-def _visit(path, layer, style, found, seen):
-    """Adds the places of a layer and of those in it; as deep as models are nested."""
-    if id(layer) in seen:
-        return
-    seen.add(id(layer))
-    start = f"{path}/" if path else ""
-    if isinstance(layer, Model):
-        found.append(Place(path, layer.name, []))
-        _visit_layers(start + ("layers" if style in (NOW, LATE) else OLDER_ROOT), layer, style, found, seen)
-        return
-    own, inner = parts(layer)
-    found.append(Place(path, layer.name, own))
+def _in_layer(start, inner, style):
+    """Yields (path, layer) of what is within a layer."""
     for name, part in inner:
         older = style != NOW and name.endswith("_dense") and not name.startswith("_")  # of attention
-        _visit(start + ("_" if older else "") + name, part, style, found, seen)
+        yield start + ("_" if older else "") + name, part
 
 
-def _visit_layers(root, model, style, found, seen):
+def _in_model(start, model, style, seen):
+    """Yields (path, layer) of the layers of a model, those before having been visited."""
+    root = start + ("layers" if style in (NOW, LATE) else OLDER_ROOT)
     counts = {}
     for layer in model.layers:
         if style == ONCE and id(layer) in seen:
@@ -78,7 +81,7 @@ def _visit_layers(root, model, style, found, seen):
         base = snake_case("Functional" if type(layer) is Model else name)
         count = counts.get(base, 0)
         counts[base] = count + (2 if style == TWICE and layer.parameters else 1)
-        _visit(f"{root}/{base}_{count}" if count else f"{root}/{base}", layer, style, found, seen)
+        yield f"{root}/{base}_{count}" if count else f"{root}/{base}", layer
 
 
 def parts(layer: Layer) -> tuple[list[Parameter], list]:

@@ -234,6 +234,15 @@ def groups(count, deep=False):
     return change
 
 
+def long_paths(file, where, bait):
+    """Adds a thousand groups whose paths have 480,000 characters each."""
+    group = file[where.rpartition("/")[0]]
+    for name in b"abcdefgh":
+        group = h5py.Group(h5py.h5g.create(group.id, bytes([name]) * 60_000))
+    for number in range(1000):
+        h5py.h5g.create(group.id, b"%d" % number)
+
+
 def attributes(make):
     """Returns a change that writes attributes on the kernel, its group and the root."""
 
@@ -351,8 +360,9 @@ ARRAYS = {
     "a chunk that unpacks to too little": (inflating(SHAPE, lambda: zlib.compress(bytes(8))), ""),
     "a chunk that is no deflated data": (inflating(SHAPE, lambda: b"evil" * 50), ""),
     "a chunk that is cut": (inflating(SHAPE, lambda: zlib.compress(bytes(1024))[:-6]), ""),
-    "groups 300 deep": (groups(300, deep=True), "deep"),
+    "groups 2,100 deep": (groups(2100, deep=True), "deep"),
     "groups 5,000 deep": (groups(5000, deep=True), "deep"),
+    "a thousand groups behind long names": (long_paths, "characters"),
     "a list for a marker": (instead(marker_of_texts), ""),
 }
 

@@ -145,13 +145,15 @@ class BuiltinCell(Cell):
     gates = 1
     unit_forget_bias = False
 
-    def _store(self, units, use_bias, dropout, recurrent_dropout, seed, **others):
+    def _store(self, units, use_bias, dropout, recurrent_dropout, seed, implementation=2, **others):
         self.units = positive_int(self.name, "units", units)
         one_of(self.name, "use_bias", use_bias, (True, False))
         self.use_bias = use_bias
         self.dropout = fraction(self.name, "dropout", dropout, below_one=True)
         self.recurrent_dropout = fraction(self.name, "recurrent_dropout", recurrent_dropout, below_one=True)
         self.seed = checked_seed(self.name, seed)
+        one_of(self.name, "implementation", implementation, (0, 1, 2))
+        self.implementation = implementation
         for name, value in others.items():
             setattr(self, name, value)
         self._settings = self._bends()
@@ -217,8 +219,11 @@ class BuiltinCell(Cell):
 
     @property
     def _masks(self):
-        """How many masks inputs and state have: as in Keras, one a gate where the state is dropped too."""
-        return self.gates if self.recurrent_dropout else 1
+        """How many masks inputs and state have: as in Keras, one a gate where the state is dropped too.
+
+        Or where implementation 1, which computes gate by gate, is asked for.
+        """
+        return self.gates if self.recurrent_dropout or self.implementation == 1 else 1
 
     def _draw(self, rng, batch, shape, *_):
         widths = ((shape[-1], self.dropout), (self.units, self.recurrent_dropout))
@@ -246,7 +251,8 @@ class BuiltinCell(Cell):
     def runs_compiled(self):
         """Whether all steps of a sequence are one compiled call."""
         usual = all(self._settings.get(name, usual) is usual for name, usual in USUAL.items())
-        fast = usual and not self.recurrent_dropout and self.dtype == "float32"
+        shared = not self.recurrent_dropout and (self._masks == 1 or not self.dropout)
+        fast = usual and shared and self.dtype == "float32"
         return fast and compiled(f"{self.pair}_steps") is not None
 
     def run(self, ctx, w, x, states, mask, options):

@@ -22,6 +22,7 @@ class GRUCell(BuiltinCell):
         dropout, recurrent_dropout: share of the inputs, of the state, that is dropped in training; below 1.
         reset_after: whether r multiplies the state's product with its kernel, or the state itself.
         seed: of the dropout; by default it follows the model's seed.
+        implementation: 0, 1 or 2; with 1 each gate drops inputs of its own. No file holds it.
 
     Call it as `cell(inputs, states)`.
 
@@ -33,6 +34,7 @@ class GRUCell(BuiltinCell):
 
     pair = "gru"
     gates = 3
+    config_hidden = (*BuiltinCell.config_hidden, "implementation")
 
     def __init__(
         self,
@@ -53,6 +55,8 @@ class GRUCell(BuiltinCell):
         recurrent_dropout: float = 0.0,
         reset_after: bool = True,
         seed: int | None = None,
+        *,
+        implementation: int = 2,
         **base,
     ):
         super().__init__(**base)
@@ -62,6 +66,7 @@ class GRUCell(BuiltinCell):
             dropout,
             recurrent_dropout,
             seed,
+            implementation,
             activation=activation,
             recurrent_activation=recurrent_activation,
             reset_after=reset_after,
@@ -104,6 +109,8 @@ class GRU(Recurrent):
         return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: see `Recurrent`.
         reset_after: whether r multiplies the state's product with its kernel, or the state itself.
         use_cudnn: "auto", True or False; of no effect.
+        implementation: 0, 1 or 2; with 1 each gate drops inputs of its own, also without a recurrent_dropout.
+            No file holds it, as none of Keras does.
 
     Input: (batch, steps, features). Output: (batch, units), or (batch, steps, units).
     Called as `layer(x, initial_state=[h], mask=mask)`.
@@ -112,6 +119,8 @@ class GRU(Recurrent):
     >>> GRU(4, return_sequences=True)(np.ones((1, 3, 2))).shape
     (1, 3, 4)
     """
+
+    config_hidden = (*Recurrent.config_hidden, "implementation")
 
     def __init__(
         self,
@@ -139,6 +148,8 @@ class GRU(Recurrent):
         unroll: bool = False,
         reset_after: bool = True,
         use_cudnn="auto",
+        *,
+        implementation: int = 2,
         **base,
     ):
         super().__init__(
@@ -170,4 +181,5 @@ class GRU(Recurrent):
             recurrent_dropout=recurrent_dropout,
             reset_after=reset_after,
             seed=seed,
+            implementation=implementation,
         )

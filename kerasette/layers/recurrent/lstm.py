@@ -22,6 +22,7 @@ class LSTMCell(BuiltinCell):
         kernel_constraint, recurrent_constraint, bias_constraint: applied after each update, or None.
         dropout, recurrent_dropout: share of the inputs, of the state, that is dropped in training; below 1.
         seed: of the dropout; by default it follows the model's seed.
+        implementation: 0, 1 or 2; with 1 each gate drops inputs of its own. No file holds it.
 
     Call it as `cell(inputs, states)`.
 
@@ -33,6 +34,7 @@ class LSTMCell(BuiltinCell):
 
     pair = "lstm"
     gates = 4
+    config_hidden = (*BuiltinCell.config_hidden, "implementation")
 
     def __init__(
         self,
@@ -53,6 +55,8 @@ class LSTMCell(BuiltinCell):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
+        *,
+        implementation: int = 2,
         **base,
     ):
         super().__init__(**base)
@@ -62,6 +66,7 @@ class LSTMCell(BuiltinCell):
             dropout,
             recurrent_dropout,
             seed,
+            implementation,
             activation=activation,
             recurrent_activation=recurrent_activation,
             kernel_initializer=kernel_initializer,
@@ -102,6 +107,8 @@ class LSTM(Recurrent):
         seed: of the dropout; by default it follows the model's seed.
         return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: see `Recurrent`.
         use_cudnn: "auto", True or False; of no effect.
+        implementation: 0, 1 or 2; with 1 each gate drops inputs of its own, also without a recurrent_dropout.
+            No file holds it, as none of Keras does.
 
     Input: (batch, steps, features). Output: (batch, units), or (batch, steps, units).
     Called as `layer(x, initial_state=[h, c], mask=mask)`.
@@ -110,6 +117,8 @@ class LSTM(Recurrent):
     >>> LSTM(4, return_sequences=True)(np.ones((1, 3, 2))).shape
     (1, 3, 4)
     """
+
+    config_hidden = (*Recurrent.config_hidden, "implementation")
 
     def __init__(
         self,
@@ -137,6 +146,8 @@ class LSTM(Recurrent):
         stateful: bool = False,
         unroll: bool = False,
         use_cudnn="auto",
+        *,
+        implementation: int = 2,
         **base,
     ):
         super().__init__(
@@ -168,4 +179,5 @@ class LSTM(Recurrent):
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             seed=seed,
+            implementation=implementation,
         )
