@@ -18,7 +18,7 @@ from kerasette.functions.windows import largest, shares
 from kerasette.shapes import windows
 
 FEW = 4  # channels that are worth products with zeros
-BLOCK = 2**18  # numbers in the results of one block of images
+BLOCK = 2**20  # numbers in the results of one block of images
 ONE = (1, 1)
 PLACES = tuple(  # where the kernel stands on a tile for each of its four results: an index of (4, 4, 4, C, F)
     (2 * row + column, slice(row, row + 3), slice(column, column + 3))

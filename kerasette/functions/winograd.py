@@ -17,6 +17,7 @@ from functools import lru_cache
 import numpy as np
 
 from kerasette.backend import xp_of
+from kerasette.functions import patches
 from kerasette.functions.kernels import compiled, swappable
 from kerasette.functions.windows import largest, put_together, shares, take_apart
 
@@ -180,7 +181,9 @@ def tiled_kernel_backward(dweights, dkernel):
 def _tiles(x, places, scratch):
     """Returns B^T d B for each tile and channel of images `x`: (16, N, rows, columns, C)."""
     shape = (16, len(x), *tiles_of(places), x.shape[-1])
-    pixels = take_apart(x, room(scratch, "pixels", shape, x.dtype), TILE, STEP, places.before)
+    pixels = room(scratch, "pixels", shape, x.dtype)
+    windows = pixels.reshape(*TILE, *shape[1:]).transpose(2, 3, 4, 0, 1, 5)
+    patches.im2col(x, windows, TILE, STEP, (1, 1), places.before, scratch)
     return _map("tile", pixels, room(scratch, "tiles", shape, x.dtype))
 
 
