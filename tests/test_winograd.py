@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerasette import config, functions
+from kerasette.errors import InvalidValue
 from kerasette.functions import kernels, winograd
 from kerasette.functions.convolution import (
     conv,
@@ -155,6 +156,16 @@ def test_tiles_are_for_large_convolutions_of_three_by_three():
     assert not pays(x, kernel, strides=2)
     assert not pays(x, kernel, dilation=2)
     assert not pays(x, kernel[:2, :2])
+
+
+@pytest.mark.parametrize("channels", [1, 20])
+def test_maxima_need_two_results_side_by_side(channels):
+    x, kernel = np.ones((2, 3, 5, channels), "float32"), np.ones((3, 3, channels, 30), "float32")
+    with pytest.raises(InvalidValue, match="conv_max_pool: a window of 2 doesn't fit into a length of 1"):
+        conv_max_pool(x, kernel)
+    with pytest.raises(InvalidValue, match="conv_max_pool: a window of 3 doesn't fit into a length of 2"):
+        conv_max_pool(x[:, :2], kernel)
+    assert conv_max_pool(x[:0], kernel, padding="same")[0].shape == (0, 1, 2, 30)
 
 
 @both

@@ -46,14 +46,15 @@ def conv_max_pool(x, kernel, bias=None, padding="valid", keep=True, *, out=None,
     """
     scratch = scratch or new_arrays(xp_of(x))
     places = windows(x.shape[1:-1], kernel.shape[:-2], padding=padding, owner="conv_max_pool")
-    places = places._replace(positions=tuple(count // 2 * 2 for count in places.positions))
+    halves = windows(places.positions, 2, 2, owner="conv_max_pool").positions
+    places = places._replace(positions=tuple(2 * count for count in halves))
     way = _way(x, kernel, places)
     if way is None:
         whole = lambda name, shape, dtype: scratch(f"whole {name}", shape, dtype)  # noqa: E731
         y, before = conv(x, kernel, bias, padding=padding, positions=places.positions, scratch=whole)
         y, cache = max_pool(y, 2, keep=keep, out=out, scratch=scratch)
         return y, (None, before, cache)
-    y = room_for(out, scratch, "y", (len(x), *winograd.tiles_of(places), kernel.shape[-1]), x.dtype)
+    y = room_for(out, scratch, "y", (len(x), *halves, kernel.shape[-1]), x.dtype)
     tiles, winners = way[0](y, x, kernel, places, keep, scratch)
     if bias is not None:
         add_bias(y, bias)
