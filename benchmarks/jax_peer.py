@@ -104,6 +104,8 @@ def _apply(stack, weights, moving, x, key, *, training):
             renewed.append(after)
         elif kind == "pool":
             x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+        elif kind == "rescale":
+            x = x.astype("float32") * arguments[0]
         elif kind == "flatten":
             x = x.reshape(len(x), -1)
         elif training:

@@ -67,12 +67,14 @@ def jax(work, x, y):
 def sklearn(work, x, y):
     """scikit-learn's MLPClassifier: each partial_fit is one epoch in shuffled batches.
 
-    It has one activation for all hidden layers: a model of several gets the first.
+    It has one activation for all hidden layers: a model of several gets the first. Of the entries before
+    the first dense one it has none: it gets flat rows, of the type and the size of numbers that they have.
     """
     import numpy as np
     from sklearn.neural_network import MLPClassifier
 
-    hidden = [arguments for _, *arguments in work.stack[:-1]]
+    x = x.reshape(len(x), -1)
+    hidden = [arguments for kind, *arguments in work.stack[:-1] if kind == "dense"]
     model = MLPClassifier(
         [units for units, _ in hidden],
         activation=hidden[0][1],
@@ -89,7 +91,7 @@ def sklearn(work, x, y):
         for _ in range(work.epochs):
             model.partial_fit(x, y, classes=classes)
 
-    return train, model.predict_proba
+    return train, lambda rows: model.predict_proba(rows.reshape(len(rows), -1))
 
 
 def data(work, x, y):

@@ -20,6 +20,11 @@ import numpy, threadpoolctl
 for one in threadpoolctl.threadpool_info():
     print(one["internal_api"], one["version"], one.get("architecture"))
 """
+UINT8 = (
+    "In the row of uint8 images a float needs four times the memory of a number of the data. Kerasette and "
+    "Keras scale in a Rescaling layer, PyTorch and JAX convert and scale each batch, scikit-learn takes the "
+    "numbers as they are, 0 to 255, and converts all of them at once.\n"
+)
 DEPTHS = (10, 100, 1_000, 10_000)
 STEPS = [name for name, work in WORKS.items() if work.measure != "memory"]
 MEMORY = [name for name in WORKS if name not in STEPS]
@@ -184,10 +189,11 @@ def memory(names: list[str], rows: int | None) -> str:
         [WORKS[name].title, megabytes(got["data"]), *(cell(got, one, megabytes) for one in LIBRARIES)]
         for name, got in above.items()
     ]
+    note = f"\n{UINT8}" if "memory_uint8" in names else ""
     return (
         f"{comparison(peaks, failures, megabytes, 'leanest peer')}\n"
         "Of each figure, a part is Python, NumPy and the training data (in the first column). Above that:\n\n"
-        f"{table(['work', 'data', *LIBRARIES], lines)}{growth(peaks)}"
+        f"{table(['work', 'data', *LIBRARIES], lines)}{note}{growth(peaks)}"
     )
 
 

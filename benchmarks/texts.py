@@ -46,6 +46,7 @@ def _makers(layers):
         "normalize": lambda: layers.BatchNormalization(momentum=0.9),
         "flatten": layers.Flatten,
         "dropout": layers.Dropout,
+        "rescale": layers.Rescaling,
         "lstm": layers.LSTM,
         "gru": layers.GRU,
         "simple_rnn": layers.SimpleRNN,

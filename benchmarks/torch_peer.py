@@ -32,6 +32,17 @@ class Block(nn.Module):
         return self.second(x + self.feed(x))
 
 
+class Rescale(nn.Module):
+    """Numbers of any type as floats, times a factor."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x.float() * self.factor
+
+
 class MeanStep(nn.Module):
     """The mean over steps."""
 
@@ -96,6 +107,7 @@ def _modules(work, kind, *arguments):
             "normalize": lambda: nn.LazyBatchNorm2d(eps=1e-3, momentum=0.1),
             "flatten": nn.Flatten,
             "dropout": nn.Dropout,
+            "rescale": Rescale,
             "block": Block,
             "average": MeanStep,
         }[kind](*arguments)

@@ -5,6 +5,7 @@ A model is a stack of entries, from which each library's file builds its own:
 - `("dense", units, activation)`; the last one gives the classes ("softmax") or the forecast (None);
 - `("conv", filters, strides, padding)`: 3 x 3 and ReLU; `("pool",)`: the maximum of 2 x 2;
 - `("normalize",)`: batch normalization; `("flatten",)`; `("dropout", rate)`;
+- `("rescale", factor)`: each number, whatever its type, as a float32 times the factor;
 - `("lstm", units)`, `("gru", units)`, `("simple_rnn", units)`: the output of the last step;
 - `("block", heads, width, inner)`: self-attention and a feed-forward part, each with its residual and
   layer normalization after it; `("average",)`: the mean over steps.
@@ -77,7 +78,7 @@ class Work:
         return self.fast if library == "fast" and self.fast is not None else self.targets
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns x float32 (rows, *shape) and y: int32 (rows,), or float32 (rows, 1) of a forecast."""
+        """Returns x (rows, *shape), float32 but for `images`, and y: int32 (rows,), or float32 (rows, 1)."""
         x, y = SOURCES[self.source](self.rows, self.shape)
         return x.reshape(self.rows, *self.shape), y
 
@@ -108,9 +109,25 @@ def mnist(rows: int, shape: tuple = (784,)) -> tuple[np.ndarray, np.ndarray]:
         for begin in range(0, rows, 1000):
             block = x[begin : begin + 1000]
             np.divide(np.frombuffer(file.read(block.size), np.uint8).reshape(block.shape), 255, out=block)
+    return x, digit_labels(rows)
+
+
+def images(rows: int, shape: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first `rows` training digits as `load_data()` gives them, uint8."""
+    x = np.empty((rows, *shape), np.uint8)
+    with gzip.open(DATASETS / "mnist" / "train-images-idx3-ubyte.gz") as file:
+        file.read(16)
+        for begin in range(0, rows, 1000):
+            block = x[begin : begin + 1000]
+            block[...] = np.frombuffer(file.read(block.size), np.uint8).reshape(block.shape)
+    return x, digit_labels(rows)
+
+
+def digit_labels(rows: int) -> np.ndarray:
+    """Returns the first `rows` training labels."""
     with gzip.open(DATASETS / "mnist" / "train-labels-idx1-ubyte.gz") as file:
         file.read(8)
-        return x, np.frombuffer(file.read(rows), np.uint8).astype("int32")
+        return np.frombuffer(file.read(rows), np.uint8).astype("int32")
 
 
 def digit_rows(rows: int, shape: tuple) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +157,7 @@ def windows(rows: int, shape: tuple) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(x), series[shape[0] :, None].copy()
 
 
-SOURCES = {item.__name__: item for item in (iris, mnist, digit_rows, patterns, windows)}
+SOURCES = {item.__name__: item for item in (iris, mnist, images, digit_rows, patterns, windows)}
 
 
 # ---------------------------------------------------------------- works
@@ -309,6 +326,16 @@ WORKS = {
         "peak memory, 784-128-10, one epoch of all 60,000 rows",
         MLP,
         **DIGITS,
+        rows=60_000,
+        measure="memory",
+        targets={"leanest": 0.5},
+    ),
+    "memory_uint8": Work(
+        "the same from the images as load_data() gives them, uint8",
+        (("rescale", 1 / 255), ("flatten",), *MLP),
+        shape=(28, 28),
+        source="images",
+        without=(),
         rows=60_000,
         measure="memory",
         targets={"leanest": 0.5},

@@ -1,11 +1,13 @@
 """Data of every kind becomes the same batches, in the order that the seed says."""
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from kerasette import backend
+import kerasette
+from kerasette import backend, layers, models
 from kerasette.data import Batches, Signature, make_batches
 from kerasette.data import columns as columns_module
 from kerasette.errors import InvalidValue
@@ -132,6 +134,40 @@ def test_large_sources_of_another_dtype_are_cast_chunk_by_chunk(monkeypatch):
             expected = make_batches(pixels.astype("float32"), Y, signature=ONE, batch_size=4, shuffle=shuffle)
             assert not found._columns[0].direct
             same(collect(found, 1), collect(expected, 1))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_fit_keeps_large_uint8_images_as_they_are(turned):
+    """A float copy would take four times their memory, here 80 MB; turned ones are copied once, as uint8."""
+    pixels = np.random.default_rng(0).integers(0, 255, (26_000, 784), "uint8")
+    pixels = np.asfortranarray(pixels) if turned else pixels
+    model = models.Sequential([layers.Input((784,)), layers.Rescaling(1 / 255), layers.Dense(1)])
+    model.compile("adam", "mse")
+    tracemalloc.start()
+    model.fit(pixels, pixels[:, :1] / 255.0, batch_size=500, verbose=0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6 + turned * pixels.nbytes
+
+
+def test_uint8_images_train_as_in_keras(monkeypatch):
+    monkeypatch.setattr(columns_module, "CAST_WHOLE", 0)
+    keras = pytest.importorskip("keras")
+    pixels = np.random.default_rng(0).integers(0, 255, (50, 4, 4), "uint8")
+    labels, weights, trained = pixels[:, 0, 0] % 3, None, []
+    for library in (keras, kerasette):
+        rows = library.layers.Input((4, 4))
+        flat = library.layers.Flatten()(library.layers.Rescaling(1 / 255)(rows))
+        model = library.models.Model(rows, library.layers.Dense(3, activation="softmax")(flat))
+        weights = model.get_weights() if weights is None else weights
+        model.set_weights(weights)
+        model.compile(
+            optimizer=library.optimizers.SGD(learning_rate=0.5), loss="sparse_categorical_crossentropy"
+        )
+        model.fit(pixels, labels, batch_size=8, epochs=3, shuffle=False, verbose=0)
+        trained.append([*model.get_weights(), model.predict(pixels, verbose=0)])
+    for theirs, ours in zip(*trained, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_a_single_array_for_prediction_takes_the_short_way():

@@ -15,9 +15,14 @@ def column(array: np.ndarray, dtype):
     """Returns the column for an array in memory, with values of `dtype`."""
     if array.dtype == dtype:
         return Held(array)
-    if array.size * np.dtype(dtype).itemsize <= CAST_WHOLE or not array.flags.c_contiguous:
+    dtype = np.dtype(dtype)
+    if array.size * dtype.itemsize <= CAST_WHOLE:
         return Held(cast(array, dtype))
-    return Cast(array, np.dtype(dtype))
+    if not array.flags.c_contiguous:
+        if array.dtype.itemsize >= dtype.itemsize:
+            return Held(cast(array, dtype))
+        array = np.ascontiguousarray(array)  # np.take would copy the whole of it for each chunk
+    return Cast(array, dtype)
 
 
 class Held:
