@@ -26,6 +26,22 @@ def test_destinations_of_dense_may_be_strided_beyond_two_axes():
 # ---------------------------------------------------------------- sums over rows
 
 
+@pytest.mark.parametrize("rows", [1, 8, 64, 65])
+def test_few_rows_through_a_large_matrix(rows):
+    """Their gradient takes another way than that of many rows, to the same numbers."""
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(rows, 200)), rng.normal(size=(200, 400))
+    dy, bias = rng.normal(size=(rows, 400)), np.zeros(400)
+    cache = functions.dense(x, kernel, bias)[1]
+    before, place = dy.copy(), np.full((rows, 200), np.nan)
+    dx = functions.dense_backward(dy, cache)[0]
+    assert dx.flags.c_contiguous
+    np.testing.assert_allclose(dx, np.einsum("no,io->ni", dy, kernel), rtol=1e-9, atol=1e-9)
+    assert functions.dense_backward(dy, cache, dx=place)[0] is place
+    np.testing.assert_array_equal(place, dx)
+    np.testing.assert_array_equal(dy, before)
+
+
 @pytest.mark.parametrize("rows", [0, 1, 2, 127, 128, 129, 143, 144, 145, 1000, 40_000])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_sum_rows(rows, dtype):

@@ -127,8 +127,8 @@ BUGS = [
     Bug(
         "bias gradient: mean for sum",
         "functions/core.py",
-        "dbias = sum_rows(dy, dbias) if has_bias else None\n    dx = dy.dot",
-        "dbias = sum_rows(dy / len(dy), dbias) if has_bias else None\n    dx = dy.dot",
+        "dbias = sum_rows(dy, dbias) if has_bias else None\n    dx = _times",
+        "dbias = sum_rows(dy / len(dy), dbias) if has_bias else None\n    dx = _times",
         *LAYERS, "derivative and Dense",
     ),
     Bug(

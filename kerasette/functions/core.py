@@ -4,6 +4,8 @@ from kerasette.backend import xp_of
 from kerasette.functions.kernels import swappable
 
 PLAIN_ROWS = 128  # up to here adding in the array's own type loses no more than rounding does anyway
+LARGE = 1 << 16  # numbers of a matrix that BLAS takes long to read turned
+FEW_ROWS = range(8, 65)
 STRIPES = 16  # rows added in the array's own type before float64 takes over
 
 
@@ -44,8 +46,20 @@ def dense_backward(dy, cache, *, need_dx=True, dx=None, dkernel=None, dbias=None
         return _dense_any_rank_backward(dy, cache, need_dx, dx, dkernel, dbias)
     dkernel = x.T.dot(dy, dkernel)  # (I, N) (N, O)
     dbias = sum_rows(dy, dbias) if has_bias else None
-    dx = dy.dot(kernel.T, dx) if need_dx else None  # (N, O) (O, I)
+    dx = _times_turned(dy, kernel, dx) if need_dx else None
     return dx, dkernel, dbias
+
+
+def _times_turned(dy, kernel, dx):
+    """Returns dy kernel^T, (N, O) (O, I).
+
+    BLAS reads a turned matrix the slower the larger it is. With few rows it takes half the time to turn
+    these and what comes out, and not the kernel.
+    """
+    if kernel.size < LARGE or len(dy) not in FEW_ROWS:
+        return dy.dot(kernel.T, dx)
+    turned = kernel.dot(dy.T)  # (I, O) (O, N)
+    return turned.T.copy() if dx is None else _copy(turned.T, dx)
 
 
 def _dense_any_rank(x, kernel, bias, out):
