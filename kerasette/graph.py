@@ -168,6 +168,12 @@ def alone(array):
 PROMISES = {"fuses_with", "halves", "joins_maxima", "keeps_order", "output_bias", "reads", "stops_early"}
 
 
+def first_with(cls, *names) -> int:
+    """Returns how far up the line of a class's bases the first stands that defines one of `names`."""
+    line = cls.__mro__
+    return next((k for k, base in enumerate(line) if not vars(base).keys().isdisjoint(names)), len(line))
+
+
 class Operation:
     """The contract of whatever can stand in a node: shapes and two calls.
 
@@ -229,8 +235,9 @@ class Operation:
 
     def __init_subclass__(cls, **keywords):
         super().__init_subclass__(**keywords)
-        if "forward" in vars(cls) or "backward" in vars(cls):
-            for name in PROMISES - vars(cls).keys():
+        replaced = first_with(cls, "forward", "backward")
+        for name in PROMISES:
+            if replaced < first_with(cls, name):
                 setattr(cls, name, getattr(Operation, name))
 
     def keyed_parameters(self) -> dict:

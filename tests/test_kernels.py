@@ -329,3 +329,25 @@ def test_a_choice_that_fails_changes_nothing(monkeypatch):
 def test_small_work_does_not_import_numba():
     code = FIT.replace("64", "4").replace("256", "8").replace("128", "4")
     assert run(code, KERASETTE_KERNELS="auto").stdout.split()[0] == "False"
+
+
+def test_small_calls_import_no_numba():
+    """Its import takes longer than they do."""
+    code = """
+import sys
+import numpy as np
+import kerasette as k
+from kerasette import functions, layers
+functions.conv(np.ones((1, 5, 5, 1), "f4"), np.ones((3, 3, 1, 2), "f4"))
+image = [layers.Conv2D(2, 3), layers.MaxPooling2D(), layers.Flatten()]
+for body, shape in (([layers.Dense(3)], (4,)), (image, (6, 6, 1))):
+    model = k.Sequential([k.Input(shape), *body]).compile("mse", "sgd")
+    x = np.ones((3, *shape))
+    model.train_on_batch(x, model.predict(x, verbose=0))
+print("numba" in sys.modules)
+"""
+    kept = {name: value for name, value in os.environ.items() if name != "KERASETTE_KERNELS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=kept, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

@@ -130,7 +130,6 @@ def test_copies_learn_as_well():
         copy.train_on_batch(X, LABELS[:, 0])
         == model.train_on_batch(X, LABELS[:, 0], return_dict=True)["loss"]
     )
-    assert isinstance(models.Model.from_config(model.get_config()), models.Model)
 
 
 WRONG = [
@@ -151,3 +150,20 @@ def test_targets_that_fit_none_are_refused_before_any_weight_changes(case, y, to
     for a, b in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
     model.fit(X, CASES[case][2], verbose=0)  # what was refused has decided nothing
+
+
+def test_a_loss_of_one_s_own_may_have_the_name(tmp_path):
+    def crossentropy(y_true, y_pred):
+        return k.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+    model = k.Sequential([k.Input((4,)), layers.Dense(3)]).compile(crossentropy, "sgd")
+    x, y = X[:, 0], COLUMNS[:, 0]
+    wanted = model.evaluate(x, y, verbose=0)
+    for name in ("a.h5", "a.keras"):
+        model.save(tmp_path / name)
+        own = {"crossentropy": crossentropy}
+        again = models.load_model(tmp_path / name, custom_objects=own)
+        assert again.evaluate(x, y, verbose=0) == pytest.approx(wanted, rel=1e-6)
+    with saving.custom_object_scope({"ce": crossentropy}):
+        model.compile(loss="ce", optimizer="sgd")
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(wanted, rel=1e-6)

@@ -280,3 +280,49 @@ def test_a_py_dataset_trains_like_its_arrays(base):
             lacking()
     with pytest.raises(ValueError, match="workers"):
         base(workers=-1)
+
+
+def test_predictions_that_carry_states_on_take_turns():
+    model = k.Sequential([k.Input(batch_shape=(1, 1, 1)), layers.LSTM(3, stateful=True), layers.Dense(1)])
+    x = np.random.default_rng(0).normal(size=(400, 1, 1))
+
+    def reset_and_predict():
+        model.layers[0].reset_states()
+        return model.predict(x, batch_size=1, verbose=0)
+
+    alone, begin, found = reset_and_predict(), threading.Barrier(2), []
+
+    def run():
+        begin.wait()
+        found.append(model.predict(x, batch_size=1, verbose=0))
+
+    model.layers[0].reset_states()
+    both = [threading.Thread(target=run) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert any(np.array_equal(one, alone) for one in found)
+
+
+def test_evaluate_waits_where_a_metric_cannot_be_copied():
+    class Guarded(k.metrics.MeanSquaredError):
+        def __init__(self):
+            super().__init__()
+            self.guard = threading.Lock()
+
+    model = k.Sequential([k.Input((3,)), layers.Dense(1)]).compile("mse", "sgd", metrics=[Guarded()])
+    x = np.random.default_rng(0).normal(size=(64, 3))
+    wanted, found = model.evaluate(x, x[:, :1], verbose=0), []
+
+    def run():
+        for _ in range(20):
+            found.append(model.evaluate(x, x[:, :1], batch_size=4, verbose=0))
+
+    both = [threading.Thread(target=run) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert len(found) == 40
+    np.testing.assert_allclose(found, [wanted] * 40, rtol=1e-5)

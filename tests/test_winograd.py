@@ -168,6 +168,11 @@ def test_maxima_need_two_results_side_by_side(channels):
     assert conv_max_pool(x[:0], kernel, padding="same")[0].shape == (0, 1, 2, 30)
 
 
+def test_positions_may_be_a_list():
+    x, kernel = np.ones((2, 8, 8, 2), "float32"), np.ones((3, 3, 2, 4), "float32")
+    assert conv(x, kernel, positions=[3, 4])[0].shape == (2, 3, 4, 4)
+
+
 @both
 def test_what_is_no_number_stays_within_its_tiles(with_kernels):
     x, kernel = np.ones((40, 12, 12, 32), "float32"), np.ones((3, 3, 32, 32), "float32")

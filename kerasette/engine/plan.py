@@ -183,8 +183,11 @@ class Plan:
         budget = max(CACHE_BYTES, parameter_bytes)
         by_cache = -(-rows // max(LEAST_ROWS, budget // max(1, self._sample_bytes)))
         work = rows * self._sample_work
-        most = MOST_UNCOMPILED if compiled("add_bias") is None else MOST_PIECES
-        by_work = min(most, work // (PIECE_ROWS * self._weights or 1), work * self._passes // PIECE_WORK)
+        by_work = min(
+            MOST_PIECES, work // (PIECE_ROWS * self._weights or 1), work * self._passes // PIECE_WORK
+        )
+        if by_work > MOST_UNCOMPILED and compiled("add_bias") is None:
+            by_work = MOST_UNCOMPILED
         if self._by_steps:
             by_cache, by_work = 1, by_work if by_work > 1 and self._runs_compiled() else 1
         return min(rows, 1 << (max(1, by_cache, by_work) - 1).bit_length())

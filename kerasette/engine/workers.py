@@ -53,7 +53,7 @@ class Engine:
         self.gradients = self._main.gradients
         self._parameter_bytes = sum(run.theta.nbytes for run in self.runs)
         self._loss_couples = any(head is not None and head.loss.couples_batch for head in self.heads)
-        self._keeps_state = any(step.operation.keeps_state for step in plan.steps)
+        self.keeps_state = any(step.operation.keeps_state for step in plan.steps)
         self._is_masked = any(slot is not None for slot in plan.masks)
         self.masks = None  # after a batch: the mask of each output, where some output has one
         self._meetings = {}  # number of parts -> Meeting
@@ -127,7 +127,7 @@ class Engine:
         main = self._main
         result = self._part(main, batch, xs, ys, ws)
         self.gradients = main.gradients
-        if training or self._keeps_state:
+        if training or self.keeps_state:
             main.commit()
         return result
 

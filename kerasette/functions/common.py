@@ -20,6 +20,12 @@ def floats(x, dtype):
     return x if x.dtype.kind == "f" else x.astype(dtype)
 
 
+def blocks(count: int, each: int, room: int) -> list[slice]:
+    """Returns slices of `count` samples of `each` numbers that hold up to `room` numbers, one or more."""
+    parts = max(1, -(-count // max(1, room // max(1, each))))
+    return [slice(count * k // parts, count * (k + 1) // parts) for k in range(parts)]
+
+
 def at_least(x, low, out=None):
     """Returns max(x, low) for a number `low`.
 

@@ -9,7 +9,7 @@ import math
 from kerasette.backend import xp_of
 from kerasette.errors import value_error
 from kerasette.functions import patches, winograd
-from kerasette.functions.common import put
+from kerasette.functions.common import blocks, put
 from kerasette.functions.core import add_bias, sum_rows
 from kerasette.functions.kernels import swappable
 from kerasette.shapes import transposed_lengths, windows
@@ -54,7 +54,7 @@ def conv(
     scratch = scratch or new_arrays(xp_of(x))
     places = windows(x.shape[1:-1], kernel.shape[:-2], strides, padding, dilation, "conv")
     if positions is not None:
-        places = places._replace(positions=positions)
+        places = places._replace(positions=tuple(positions))
     groups = _groups(x.shape[-1], kernel)
     y = room_for(out, scratch, "y", (len(x), *places.positions, kernel.shape[-1]), x.dtype)
     tiled = winograd.pays(x, kernel, places)
@@ -162,11 +162,11 @@ def correlate(x, kernel, y, places, groups, scratch):
     """
     xp, weights = xp_of(x), _matrices(kernel, 1, groups)
     cols = None
-    blocks = _blocks(x, places)
-    for part in blocks:
+    parts = _blocks(x, places)
+    for part in parts:
         cols = _windows_of(x[part], kernel, places, groups, scratch)
         xp.matmul(cols, weights, out=_matrices(y[part], cols.shape[1], groups))
-    return cols if len(blocks) == 1 else None
+    return cols if len(parts) == 1 else None
 
 
 @swappable
@@ -254,11 +254,10 @@ def _matrices(array, pieces, groups):
 
 
 def _blocks(x, places):
-    """Returns slices of images whose windows hold up to BLOCK numbers: at least one slice."""
-    limit = BLOCK if xp_of(x).__name__ == "numpy" else DEVICE_BLOCK
+    """Returns slices of images whose windows hold up to BLOCK numbers."""
+    room = BLOCK if xp_of(x).__name__ == "numpy" else DEVICE_BLOCK
     each = 1 if places.is_pixel else math.prod((*places.positions, *places.window, x.shape[-1]))
-    count = max(1, -(-len(x) // max(1, limit // max(1, each))))
-    return [slice(len(x) * k // count, len(x) * (k + 1) // count) for k in range(count)]
+    return blocks(len(x), each, room)
 
 
 def _groups(channels, kernel):

@@ -2,7 +2,8 @@
 
 The four results come out as four arrays, so that their maximum is one of whole arrays, and they never stand
 in an image. Where channels are many, `winograd` brings them; where they are few, each is a matrix product of
-tiles of 4 x 4 pixels with a kernel that is zero outside 3 x 3 of them.
+tiles of 4 x 4 pixels with a kernel that is zero outside 3 x 3 of them. A number that isn't finite may spread
+over the four results of its tile.
 """
 
 import itertools
@@ -10,6 +11,7 @@ import math
 
 from kerasette.backend import xp_of
 from kerasette.functions import patches, winograd
+from kerasette.functions.common import blocks
 from kerasette.functions.convolution import conv, conv_backward, deliver, new_arrays, packed, room_for
 from kerasette.functions.core import add_bias, sum_rows
 from kerasette.functions.kernels import swappable
@@ -50,7 +52,10 @@ def conv_max_pool(x, kernel, bias=None, padding="valid", keep=True, *, out=None,
     places = places._replace(positions=tuple(2 * count for count in halves))
     way = _way(x, kernel, places)
     if way is None:
-        whole = lambda name, shape, dtype: scratch(f"whole {name}", shape, dtype)  # noqa: E731
+
+        def whole(name, shape, dtype):
+            return scratch(f"whole {name}", shape, dtype)
+
         y, before = conv(x, kernel, bias, padding=padding, positions=places.positions, scratch=whole)
         y, cache = max_pool(y, 2, keep=keep, out=out, scratch=scratch)
         return y, (None, before, cache)
@@ -81,7 +86,7 @@ def conv_max_pool_backward(dy, cache, *, need_dx=True, dx=None, dkernel=None, db
 
 def _way(x, kernel, places):
     """Returns how to compute the maxima, and the way back: two functions, or None."""
-    if kernel.shape[:2] == (3, 3) and kernel.shape[2] == x.shape[-1] <= FEW:
+    if kernel.shape[:-2] == (3, 3) and kernel.shape[2] == x.shape[-1] <= FEW:
         return direct_maxima, direct_maxima_gradients
     if winograd.pays(x, kernel, places):
         return winograd.tiled_maxima, winograd.tiled_maxima_gradients
@@ -94,27 +99,29 @@ def _way(x, kernel, places):
 @swappable
 def direct_maxima(y, x, kernel, places, keep, scratch):
     """Does what `winograd.tiled_maxima` does, by one product for each of the four results."""
-    xp, weights, blocks = xp_of(x), _shifted(kernel, scratch), _blocks(y)
+    xp, weights, parts = xp_of(x), _shifted(kernel, scratch), _blocks(y)
     winners = scratch("winners", (4, *y.shape), bool) if keep else None
-    for part in blocks:
+    for part in parts:
         cols = _tiles(x[part], y, places, scratch)
         results = scratch("results", (4, len(cols), y.shape[-1]), x.dtype)
         xp.matmul(cols, weights, out=results)
         largest(results.reshape(4, *y[part].shape), y[part], winners[:, part] if keep else None)
-    return cols if len(blocks) == 1 else None, winners
+    return cols if len(parts) == 1 else None, winners
 
 
 @swappable
 def direct_maxima_gradients(dy, x, tiles, winners, kernel, places, dkernel, dx, scratch):
     """Does what `winograd.tiled_maxima_gradients` does."""
     xp, weights = xp_of(dy), _shifted(kernel, scratch)
-    total = xp.zeros_like(weights)
-    for part in _blocks(dy):
+    total, share = (scratch(name, weights.shape, dy.dtype) for name in ("total", "share"))
+    for number, part in enumerate(_blocks(dy)):
         cols = _tiles(x[part], dy, places, scratch) if tiles is None else tiles
         dresults = scratch("results", (4, *dy[part].shape), dy.dtype)
         shares(dy[part], winners[:, part] if winners.dtype == bool else winners[part], dresults)
         dresults = dresults.reshape(4, -1, dy.shape[-1])
-        total += xp.matmul(cols.T, dresults)
+        xp.matmul(cols.T, dresults, out=share if number else total)
+        if number:
+            total += share
         if dx is not None:
             dcols = xp.matmul(dresults, weights.swapaxes(1, 2)).sum(0)
             dcols = dcols.reshape(*dy[part].shape[:-1], *winograd.TILE, x.shape[-1])
@@ -139,7 +146,5 @@ def _shifted(kernel, scratch):
 
 
 def _blocks(y):
-    """Returns slices of images whose four results hold up to BLOCK numbers: at least one slice."""
-    each = 4 * math.prod(y.shape[1:])
-    count = max(1, -(-len(y) // max(1, BLOCK // max(1, each))))
-    return [slice(len(y) * k // count, len(y) * (k + 1) // count) for k in range(count)]
+    """Returns slices of images whose four results hold up to BLOCK numbers."""
+    return blocks(len(y), 4 * math.prod(y.shape[1:]), BLOCK)

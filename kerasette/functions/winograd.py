@@ -7,8 +7,8 @@ multiplications for each channel and filter, here 16: with matrices B, G and A o
 
 (Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", arXiv:1509.09308; Winograd 1980). The
 16 numbers of a tile keep to themselves until the end, so that over channels it is 16 matrix products. Each
-of the three maps is linear, so its gradient is its transpose. Rounding is that of a plain convolution or
-less, since the sums are shorter; but a number that isn't finite spreads over all results of its tile.
+of the three maps is linear, so its gradient is its transpose. Results are rounded about as those of a plain
+convolution, gradients up to twice as much; a number that isn't finite spreads over all results of its tile.
 """
 
 import math
@@ -18,6 +18,7 @@ import numpy as np
 
 from kerasette.backend import xp_of
 from kerasette.functions import patches
+from kerasette.functions.common import blocks
 from kerasette.functions.kernels import compiled, swappable
 from kerasette.functions.windows import largest, put_together, shares, take_apart
 
@@ -44,9 +45,8 @@ def pays(x, kernel, places) -> bool:
 
     It depends on shapes and on the kernels that are in use.
     """
-    return _saved(x.shape, kernel.shape, places) >= (
-        WORTH if compiled("tiled_correlate") is None else WORTH_COMPILED
-    )
+    saved = _saved(x.shape, kernel.shape, places)
+    return saved >= WORTH or (saved >= WORTH_COMPILED and compiled("tiled_correlate") is not None)
 
 
 @lru_cache(maxsize=1024)
@@ -134,13 +134,13 @@ def tiled_maxima_gradients(dy, x, tiles, winners, kernel, places, dkernel, dx, s
 
 def _convolve(x, kernel, places, scratch, deliver):
     """Calls `deliver` with each block of images and its results (4, N, rows, columns, F); returns tiles."""
-    xp, weights, blocks = xp_of(x), tiled_kernel(kernel, scratch), _blocks(x, places)
-    for part in blocks:
+    xp, weights, parts = xp_of(x), tiled_kernel(kernel, scratch), _blocks(x, places)
+    for part in parts:
         tiles = _tiles(x[part], places, scratch)
         products = room(scratch, "products", (*tiles.shape[:4], kernel.shape[-1]), x.dtype)
         xp.matmul(_rows(tiles), weights, out=_rows(products))
         deliver(part, _map("results", products, room(scratch, "results", (4, *products.shape[1:]), x.dtype)))
-    return tiles if len(blocks) == 1 else None
+    return tiles if len(parts) == 1 else None
 
 
 def _convolve_backward(collect, x, tiles, kernel, places, dkernel, dx, scratch):
@@ -225,7 +225,5 @@ def room(scratch, name, shape, dtype):
 
 
 def _blocks(x, places):
-    """Returns slices of images whose tiles hold up to ROOM numbers: at least one slice."""
-    each = 16 * math.prod(tiles_of(places)) * x.shape[-1]
-    count = max(1, -(-len(x) // max(1, ROOM // max(1, each))))
-    return [slice(len(x) * k // count, len(x) * (k + 1) // count) for k in range(count)]
+    """Returns slices of images whose tiles hold up to ROOM numbers."""
+    return blocks(len(x), 16 * math.prod(tiles_of(places)) * x.shape[-1], ROOM)

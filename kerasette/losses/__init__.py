@@ -118,7 +118,8 @@ def get(identifier, custom_objects: dict | None = None) -> Loss | Callable | Non
 def _named(name, custom_objects):
     """Returns the loss of that name; "crossentropy" alone is any of three, as the shapes of a model tell."""
     plain = name.lower().replace("_", "")
-    if plain in ("crossentropy", "ce", "xent") and name not in (custom_objects or {}):
+    own = name in (custom_objects or {}) or registry.is_known("loss", name)
+    if plain in ("crossentropy", "ce", "xent") and not own:
         raise value_error(
             f"The loss '{name}' goes by shapes that only compile() sees."
             if by_shape.is_by_shape(name)

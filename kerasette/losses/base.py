@@ -7,6 +7,7 @@ import numpy as np
 from kerasette.backend import FLOATS, floatx, is_array, xp_of
 from kerasette.errors import one_of, type_error, value_error
 from kerasette.functions.values import align
+from kerasette.graph import first_with
 from kerasette.losses import targets
 from kerasette.registry import Aliased, Configurable, snake_case
 
@@ -73,12 +74,12 @@ class Loss(Configurable, metaclass=Aliased):
 
     def __init_subclass__(cls, **keywords):
         super().__init_subclass__(**keywords)
-        own = vars(cls).keys()
-        if own & {"call", "forward", "backward"}:
-            if "fuses_with" not in own:
-                cls.fuses_with = None
-            if "is_formula" not in own:
-                cls.is_formula = "call" in own and "forward" not in own
+        replaced = first_with(cls, "call", "forward", "backward")
+        if replaced < first_with(cls, "fuses_with"):
+            cls.fuses_with = None
+        if replaced < first_with(cls, "is_formula"):
+            own = vars(cls.__mro__[replaced])
+            cls.is_formula = "call" in own and "forward" not in own
 
     # ------------------------------------------------------------ what a subclass defines
 

@@ -1,5 +1,6 @@
 """The loss "crossentropy", or "ce": which of three it is shows in the shapes of targets and predictions."""
 
+from kerasette import registry
 from kerasette.losses import targets
 from kerasette.losses.base import Loss
 from kerasette.losses.probabilistic import (
@@ -60,8 +61,9 @@ class ClassCrossentropy(Loss):
 
 
 def is_by_shape(identifier) -> bool:
-    """Tells whether `identifier` is a name whose loss depends on the shapes."""
-    return isinstance(identifier, str) and identifier.lower() in NAMES
+    """Tells whether `identifier` is a name whose loss depends on the shapes, and none of the user's own."""
+    is_name = isinstance(identifier, str) and identifier.lower() in NAMES
+    return is_name and not registry.is_known("loss", identifier)
 
 
 def loss_by_shape(name: str, output_shape) -> Loss:

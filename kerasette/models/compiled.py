@@ -258,12 +258,18 @@ class Compiled(Portable):
 
     @contextmanager
     def _runner(self, training=False):
-        """Yields what runs: this model, or while another thread runs it, to evaluate, a stand-in.
+        """Yields what runs: this model, or while another thread runs it already, to evaluate, a stand-in.
 
-        To wait for that thread would be for ever where it is in a callback that waits for this one.
+        The stand-in has an engine of its own for this one call. To wait for that thread would be for ever
+        where it is in a callback that waits for this one.
         """
-        if not self._turn.acquire(blocking=training):
-            yield self._stand_in()
+        other = None
+        if not self._turn.acquire(blocking=False):
+            other = None if training else self._stand_in()
+            if other is None:
+                self._turn.acquire()
+        if other is not None:
+            yield other
             return
         try:
             yield self
@@ -271,13 +277,19 @@ class Compiled(Portable):
             self._turn.release()
 
     def _stand_in(self):
-        """Returns a model of the same parameters, with an engine, running sums and metrics of its own."""
+        """Returns a model of the same parameters, with an engine, running sums and metrics of its own.
+
+        None where a metric can't be copied.
+        """
+        metrics = self._metrics.fresh()
+        if metrics is None:
+            return None
         other, plan = copy(self), self._engine.plan
         trained = [parameter for parameter in self.parameters if parameter in plan.trained]
         other._make_locks()
         other._engine = self._engine_for(plan, trained, self._engine.seed)
         other._tracker = LossTracker(self.output_names, self._losses, self._weights)
-        other._metrics = self._metrics.fresh()
+        other._metrics = metrics
         return other
 
     def _reset(self):

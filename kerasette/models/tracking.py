@@ -85,10 +85,16 @@ class MetricSet:
         self._shapes, self._heads = output_shapes, heads
 
     def fresh(self):
-        """Returns such a set with metric objects of its own, which have seen no batch."""
+        """Returns such a set with metric objects of its own, which have seen no batch; None where it can't.
+
+        A metric may hold what can't be copied, such as a lock or a model.
+        """
         other = copy(self)
         other.entries = None
-        other._planned = [(name, deepcopy(metric), *rest) for name, metric, *rest in self._planned]
+        try:
+            other._planned = [(name, deepcopy(metric), *rest) for name, metric, *rest in self._planned]
+        except Exception:  # whatever a metric of the user's raises when it is copied
+            return None
         for _, metric, *_ in other._planned:
             if not isinstance(metric, str):
                 metric.reset_state()

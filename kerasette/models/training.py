@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -262,11 +263,13 @@ class Trainer(Compiled):
             )
             listeners.call("on_predict_begin")
         collected = []
-        with engine.session(batches.batch_size or PREDICT_ROWS):
+        # Callbacks may predict, or wait for who does: so batches take turns; stateful ones stay together.
+        whole, each = (self._lock, nullcontext()) if engine.keeps_state else (nullcontext(), self._lock)
+        with engine.session(batches.batch_size or PREDICT_ROWS), whole:
             for number, (xs, _, _) in enumerate(batches.epoch(None)):
                 if listeners:
                     listeners.call("on_predict_batch_begin", number)
-                with self._lock:  # not while callbacks run: they may predict, or wait for who does
+                with each:
                     collected.append(engine.predict(xs))
                 if listeners:
                     listeners.call("on_predict_batch_end", number)

@@ -134,7 +134,7 @@ def _maxima(kernel, image, sums, y, winners, x, before):
 
 
 @jit
-def _share(d, p, q, r, s, at):
+def _brings(d, p, q, r, s, at):
     """Returns what the pixels of tile d from number `at` on bring to one number of the kernel."""
     return (d[at] * p + d[at + 1] * q) + (d[at + 4] * r + d[at + 5] * s)
 
@@ -156,12 +156,12 @@ def _maxima_gradients(dkernel, image, shares, dy, winners, x, before):
                     for t in range(filters):
                         p, q = shares[0, at + t], shares[1, at + t]
                         r, s = shares[2, at + t], shares[3, at + t]
-                        dkernel[0, c, t] += _share(d, p, q, r, s, 0)
-                        dkernel[1, c, t] += _share(d, p, q, r, s, 1)
-                        dkernel[2, c, t] += _share(d, p, q, r, s, 2)
-                        dkernel[3, c, t] += _share(d, p, q, r, s, 4)
-                        dkernel[4, c, t] += _share(d, p, q, r, s, 5)
-                        dkernel[5, c, t] += _share(d, p, q, r, s, 6)
-                        dkernel[6, c, t] += _share(d, p, q, r, s, 8)
-                        dkernel[7, c, t] += _share(d, p, q, r, s, 9)
-                        dkernel[8, c, t] += _share(d, p, q, r, s, 10)
+                        dkernel[0, c, t] += _brings(d, p, q, r, s, 0)
+                        dkernel[1, c, t] += _brings(d, p, q, r, s, 1)
+                        dkernel[2, c, t] += _brings(d, p, q, r, s, 2)
+                        dkernel[3, c, t] += _brings(d, p, q, r, s, 4)
+                        dkernel[4, c, t] += _brings(d, p, q, r, s, 5)
+                        dkernel[5, c, t] += _brings(d, p, q, r, s, 6)
+                        dkernel[6, c, t] += _brings(d, p, q, r, s, 8)
+                        dkernel[7, c, t] += _brings(d, p, q, r, s, 9)
+                        dkernel[8, c, t] += _brings(d, p, q, r, s, 10)
