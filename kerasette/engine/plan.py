@@ -64,7 +64,11 @@ class Plan:
         self._by_steps = [step for step in self.steps if getattr(step.operation, "by_steps", False)]
         self._weights = sum(_weights(step.operation) for step in self.steps)
         made = [*self.inputs, *(slot for step in self.steps if not step.in_place for slot in step.targets)]
-        self._sample_bytes = 4 * sum(math.prod(n or 1 for n in self.shapes[slot]) for slot in made)
+        maxima = [
+            step.targets[0] for step in self.steps if step.operation.keeps_order or step.operation.halves
+        ]
+        kept = [*made, *maxima]  # a maximum of four notes in four bytes which one it was
+        self._sample_bytes = 4 * sum(math.prod(n or 1 for n in self.shapes[slot]) for slot in kept)
 
     # ------------------------------------------------------------ from nodes to steps
 

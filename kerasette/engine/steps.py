@@ -129,6 +129,7 @@ class Halved:
     """An operation that gives only the maxima of 2 x 2 of its results; everything else is its own."""
 
     stops_early = joins_maxima = False
+    halves = True
 
     def __init__(self, operation):
         self._operation = operation
