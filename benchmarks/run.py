@@ -158,7 +158,8 @@ def products(rounds: int, rows: int | None) -> str:
             if printed is not None:
                 lines.append(product_row(f"{WORKS[name].title}, {own}", json.loads(last_line(printed))))
     header = ["work", "step", "matrix products a step", "reached", "sgemm peak, all cores", "share"]
-    return table(header, lines) + not_measured(failures)
+    note = "\n\nProducts are counted as in a plain convolution; convolutions by tiles need fewer."
+    return table(header, lines) + note + not_measured(failures)
 
 
 def product_row(title: str, got: dict) -> list[str]:
