@@ -158,7 +158,7 @@ def products(rounds: int, rows: int | None) -> str:
             if printed is not None:
                 lines.append(product_row(f"{WORKS[name].title}, {own}", json.loads(last_line(printed))))
     header = ["work", "step", "matrix products a step", "reached", "sgemm peak, all cores", "share"]
-    note = "\n\nProducts are counted as in a plain convolution; convolutions by tiles need fewer."
+    note = "\nProducts are counted as in a plain convolution; convolutions by tiles need fewer.\n"
     return table(header, lines) + note + not_measured(failures)
 
 
