@@ -145,13 +145,23 @@ class Context:
         "xp",
     )
 
-    def __init__(self, xp, dtype=None, *, training=False, need_dx=True, trainable=True, in_place=False):
+    def __init__(
+        self,
+        xp,
+        dtype=None,
+        *,
+        training=False,
+        need_dx=True,
+        trainable=True,
+        in_place=False,
+        goes_back=True,
+    ):
         self.xp = xp
         self.training = training
         self.trainable = trainable
         self.need_dx = need_dx
         self.in_place = in_place
-        self.goes_back = True
+        self.goes_back = goes_back
         self.batch = 1
         self.noise = None
         self.total = alone

@@ -67,15 +67,14 @@ class Executor:
         self._backward = self.way_back(self.gradients)
 
     def _context(self, step, dtype):
-        ctx = Context(
+        return Context(
             self.xp,
             dtype,
             need_dx=any(step.needs_dx),
             trainable=step.layer.trainable,
             in_place=step.in_place,
+            goes_back=step.runs_backward,
         )
-        ctx.goes_back = step.runs_backward
-        return ctx
 
     # ------------------------------------------------------------ forward
 

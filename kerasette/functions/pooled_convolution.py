@@ -17,11 +17,11 @@ from kerasette.functions.core import add_bias, sum_rows
 from kerasette.functions.kernels import swappable
 from kerasette.functions.pooling import max_pool, max_pool_backward
 from kerasette.functions.windows import largest, shares
+from kerasette.functions.winograd import ONE, STEP, TILE
 from kerasette.shapes import windows
 
 FEW = 4  # channels that are worth products with zeros
 BLOCK = 2**20  # numbers in the results of one block of images
-ONE = (1, 1)
 PLACES = tuple(  # where the kernel stands on a tile for each of its four results: an index of (4, 4, 4, C, F)
     (2 * row + column, slice(row, row + 3), slice(column, column + 3))
     for row, column in itertools.product(range(2), repeat=2)
@@ -117,22 +117,22 @@ def direct_maxima_gradients(dy, x, tiles, winners, kernel, places, dkernel, dx, 
     for number, part in enumerate(_blocks(dy)):
         cols = _tiles(x[part], dy, places, scratch) if tiles is None else tiles
         dresults = scratch("results", (4, *dy[part].shape), dy.dtype)
-        shares(dy[part], winners[:, part] if winners.dtype == bool else winners[part], dresults)
+        shares(dy[part], winners, dresults, part)
         dresults = dresults.reshape(4, -1, dy.shape[-1])
         xp.matmul(cols.T, dresults, out=share if number else total)
         if number:
             total += share
         if dx is not None:
             dcols = xp.matmul(dresults, weights.swapaxes(1, 2)).sum(0)
-            dcols = dcols.reshape(*dy[part].shape[:-1], *winograd.TILE, x.shape[-1])
-            patches.col2im(dcols, dx[part], winograd.TILE, winograd.STEP, ONE, places.before, scratch)
+            dcols = dcols.reshape(*dy[part].shape[:-1], *TILE, x.shape[-1])
+            patches.col2im(dcols, dx[part], TILE, STEP, ONE, places.before, scratch)
     dkernel[...] = sum(total.reshape(4, 4, 4, *kernel.shape[2:])[place] for place in PLACES)
 
 
 def _tiles(x, y, places, scratch):
     """Returns the tiles of images `x` as rows (tiles, 16 C)."""
-    cols = scratch("cols", (len(x), *y.shape[1:-1], *winograd.TILE, x.shape[-1]), x.dtype)
-    patches.im2col(x, cols, winograd.TILE, winograd.STEP, ONE, places.before, scratch)
+    cols = scratch("cols", (len(x), *y.shape[1:-1], *TILE, x.shape[-1]), x.dtype)
+    patches.im2col(x, cols, TILE, STEP, ONE, places.before, scratch)
     return cols.reshape(-1, 16 * x.shape[-1])
 
 

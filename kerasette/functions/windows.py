@@ -59,16 +59,21 @@ def largest(parts, y, winners=None):
         _leave_last(xp, winners)
 
 
-def shares(dy, winners, parts):
+def shares(dy, winners, parts, images=slice(None)):
     """Writes the gradients of `largest` on `parts` (number of parts, *dy.shape): dy at the winners, else 0.
 
     Args:
-        dy: gradient by y.
-        winners: from `largest`; or, like y, the number of the first of the largest parts.
+        dy: gradient by y, or by those of its images that `images` says.
+        winners: from `largest`, for all of y; or, like y, the number of the first of the largest parts.
+        parts: destination.
+        images: slice of y's first axis.
     """
     xp = xp_of(dy)
     for number, part in enumerate(parts):
-        part[...] = winners[number] if winners.dtype == bool else xp.equal(winners, number)
+        if winners.dtype == bool:
+            part[...] = winners[number, images]
+        else:
+            part[...] = xp.equal(winners[images], number)
         part *= dy
 
 

@@ -22,7 +22,8 @@ from kerasette.functions.common import blocks
 from kerasette.functions.kernels import compiled, swappable
 from kerasette.functions.windows import largest, put_together, shares, take_apart
 
-TILE, STEP, NONE = (4, 4), (2, 2), (0, 0)  # pixels in a tile; from one to the next; before the first
+TILE, STEP = (4, 4), (2, 2)  # pixels in a tile, and from one to the next
+ONE, NONE = (1, 1), (0, 0)  # pixels from one of a tile to the next, and before the first result
 ROOM = 2**18  # numbers in the tiles of one block of images
 APART = 16  # numbers between rows whose length may be a power of two, which would share lines of a cache
 LEAST_WEIGHTS = 512  # fewer channels times filters aren't worth the way to tiles and back
@@ -127,7 +128,7 @@ def tiled_maxima_gradients(dy, x, tiles, winners, kernel, places, dkernel, dx, s
     """Writes the gradients of `tiled_maxima` on `dkernel` and, unless None, on `dx`; dy: like its y."""
 
     def collect(part, dquarters):
-        shares(dy[part], winners[:, part] if winners.dtype == bool else winners[part], dquarters)
+        shares(dy[part], winners, dquarters, part)
 
     _convolve_backward(collect, x, tiles, kernel, places, dkernel, dx, scratch)
 
@@ -183,7 +184,7 @@ def _tiles(x, places, scratch):
     shape = (16, len(x), *tiles_of(places), x.shape[-1])
     pixels = room(scratch, "pixels", shape, x.dtype)
     windows = pixels.reshape(*TILE, *shape[1:]).transpose(2, 3, 4, 0, 1, 5)
-    patches.im2col(x, windows, TILE, STEP, (1, 1), places.before, scratch)
+    patches.im2col(x, windows, TILE, STEP, ONE, places.before, scratch)
     return _map("tile", pixels, room(scratch, "tiles", shape, x.dtype))
 
 

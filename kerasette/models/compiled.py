@@ -263,14 +263,13 @@ class Compiled(Portable):
         The stand-in has an engine of its own for this one call. To wait for that thread would be for ever
         where it is in a callback that waits for this one.
         """
-        other = None
-        if not self._turn.acquire(blocking=False):
-            other = None if training else self._stand_in()
-            if other is None:
-                self._turn.acquire()
+        is_mine = self._turn.acquire(blocking=training)
+        other = None if is_mine else self._stand_in()
         if other is not None:
             yield other
             return
+        if not is_mine:
+            self._turn.acquire()
         try:
             yield self
         finally:
