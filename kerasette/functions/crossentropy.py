@@ -5,6 +5,7 @@ dies where softmax or sigmoid saturates. The pairs that take probabilities clip 
 gradient is 0 where the clip is at work.
 """
 
+import math
 from functools import lru_cache
 
 from kerasette.backend import epsilon, xp_of
@@ -29,12 +30,12 @@ def clip_probabilities(y_pred, low):
 
 
 def _softmax(xp, logits, axis, out):
-    """Returns x = logits - max, softmax (in `out` where given), and log(sum(exp(x))) with the axis kept."""
+    """Returns x = logits - max, softmax (in `out` where given), and log(sum(exp(x))) that spreads over x."""
     shifted = logits - row_peaks(xp, logits, axis)
     p = xp.exp(shifted, out=out)
     total = row_sums(xp, p, axis, True)
     p /= total
-    return shifted, p, xp.log(total)
+    return shifted, p, xp.log(total, out=total)
 
 
 def softmax_crossentropy(y_true, y_pred, label_smoothing=0.0, axis=-1, *, out=None):
@@ -91,8 +92,8 @@ def sparse_softmax_crossentropy(y_true, y_pred, ignore_class=None, axis=-1, *, c
     xp = xp_of(y_pred)
     labels, valid = class_numbers(y_true, y_pred.shape, ignore_class, axis, checked)
     shifted, p, log_total = _softmax(xp, y_pred, axis, out)
-    at = _places(xp, labels, axis)
-    losses = log_total.squeeze(axis) - shifted[at]
+    at = _places(xp, labels, shifted.shape, axis)
+    losses = log_total.reshape(labels.shape) - _pick(shifted, at)
     if valid is not None:
         losses = xp.where(valid, losses, 0.0)
     return losses, p, (p, at, valid, axis)
@@ -101,11 +102,11 @@ def sparse_softmax_crossentropy(y_true, y_pred, ignore_class=None, axis=-1, *, c
 def sparse_softmax_crossentropy_backward(dlosses, cache, *, dy_pred=None):
     """Returns the gradient by the logits, (p - onehot(y)) dlosses, for `dlosses` (...)."""
     p, at, valid, axis = cache
-    xp = xp_of(p)
     if valid is not None:
         dlosses = dlosses * valid
+    xp = xp_of(p)
     dy_pred = xp.multiply(p, expand(xp, dlosses, axis), out=dy_pred)
-    dy_pred[at] -= dlosses  # one place a sample, so no two fall together
+    _subtract(dy_pred, at, dlosses)
     return dy_pred
 
 
@@ -192,17 +193,35 @@ def _refuse(labels, wrong, reason):
 
 
 @lru_cache(maxsize=16)
-def _rows(xp, count):
-    return xp.arange(count)
+def _starts(xp, count, classes, inner=1):
+    """Returns where, counted through the whole array, the first class of each of `count` samples lies."""
+    number = xp.arange(count)
+    return number * classes - number % inner * (classes - 1)
 
 
-def _places(xp, labels, axis):
-    """Returns the index that picks, along `axis`, the element of each label."""
-    if labels.ndim == 1 and axis in (-1, 1):
-        return _rows(xp, len(labels)), labels
-    grids = [xp.arange(n).reshape((n,) + (1,) * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape)]
-    grids.insert(axis if axis >= 0 else labels.ndim + 1 + axis, labels)
-    return tuple(grids)
+def _places(xp, labels, shape, axis):
+    """Returns where, counted through an array of `shape`, the element of each label along `axis` lies.
+
+    NumPy picks by one number in a third of the time that it needs with one for each axis.
+    """
+    if labels.ndim == 1:
+        return _starts(xp, len(labels), shape[1]) + labels
+    inner = math.prod(shape[axis:][1:])  # how far apart neighbours along `axis` are
+    first = _starts.__wrapped__(xp, labels.size, shape[axis], inner)  # too long to be kept
+    return first.reshape(labels.shape) + labels * inner
+
+
+def _pick(array, places):
+    return array.reshape(-1)[places]
+
+
+def _subtract(array, places, parts):
+    """Subtracts `parts` in place: one place a sample, so no two fall together."""
+    if array.flags.c_contiguous:
+        array = array.reshape(-1)
+        array[places] -= parts
+    else:
+        array[xp_of(array).unravel_index(places, array.shape)] -= parts
 
 
 # ---------------------------------------------------------------- from probabilities or logits
@@ -274,8 +293,8 @@ def sparse_categorical_crossentropy(
     xp = xp_of(y_pred)
     labels, valid = class_numbers(y_true, y_pred.shape, ignore_class, axis, checked)
     clipped, inside = clip_probabilities(y_pred, epsilon())
-    at = _places(xp, labels, axis)
-    losses = xp.log(clipped.sum(axis=axis)) - xp.log(clipped[at])
+    at = _places(xp, labels, clipped.shape, axis)
+    losses = xp.log(clipped.sum(axis=axis)) - xp.log(_pick(clipped, at))
     if valid is not None:
         losses = xp.where(valid, losses, 0.0)
     return losses, (_picked_backward, (clipped, inside, at, valid, axis))
@@ -289,7 +308,7 @@ def _picked_backward(dlosses, cache, *, dy_pred=None):
     shared = expand(xp, dlosses / clipped.sum(axis=axis), axis)
     dclipped = xp.zeros_like(clipped)
     dclipped += shared
-    dclipped[at] -= dlosses / clipped[at]
+    _subtract(dclipped, at, dlosses / _pick(clipped, at))
     return xp.multiply(dclipped, inside, out=dy_pred)
 
 

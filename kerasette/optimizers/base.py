@@ -14,7 +14,7 @@ from kerasette.optimizers.slots import Slots, handle
 from kerasette.optimizers.state import variables
 from kerasette.registry import Configurable, deserialize, serialize, signature, snake_case
 
-BLOCK = 32768  # elements; shorter array calls spend too much of their time on starting
+BLOCK = 65536  # elements; with shorter array calls threads wait for one another in Python
 FAINT_STEPS = 128  # in which an average with decay 0.9 shrinks to a millionth, so none gets denormal between
 AVERAGE, ACCUMULATOR = state.AVERAGE, state.ACCUMULATOR
 
