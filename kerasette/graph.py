@@ -246,6 +246,11 @@ class Operation:
     def __init_subclass__(cls, **keywords):
         super().__init_subclass__(**keywords)
         replaced = first_with(cls, "forward", "backward")
+        if "call" in vars(cls) and replaced and cls.forward is not Operation.forward:
+            raise type_error(
+                f"{cls.__name__} defines call(), but {cls.__mro__[replaced].__name__}.forward() would run.",
+                "There is no automatic differentiation: override forward() and backward() instead.",
+            )
         for name in PROMISES:
             if replaced < first_with(cls, name):
                 setattr(cls, name, getattr(Operation, name))

@@ -411,6 +411,23 @@ def test_a_forward_that_returns_something_else_is_told(layer, error, told):
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make isn't installed")
+def test_a_call_that_would_not_run_is_refused():
+    with pytest.raises(InvalidType, match=r"Doubled defines call\(\), but Dense.forward\(\) would run"):
+
+        class Doubled(layers.Dense):
+            def call(self, x):
+                return 2 * x
+
+    class Own(layers.Dense):
+        def call(self, x):
+            """A method of its own, beside its forward."""
+
+        def forward(self, ctx, w, x):
+            return super().forward(ctx, w, x)
+
+    assert Own(2)(X).shape == (len(X), 2)
+
+
 def test_make_wants_a_python_that_is_new_enough(tmp_path):
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)

@@ -172,6 +172,14 @@ def test_calls_on_tensors_and_arrays_agree(case):
         assert np.array_equal(now, Run(layer, case.inputs()).y)
 
 
+@each_case
+def test_no_rows_give_no_rows(case):
+    layer = case.make()
+    for training in (False, True):
+        y = layer(*[x[:0] for x in case.inputs()], training=training)
+        assert y.shape == (0, *layer.output_shape(*case.shapes))
+
+
 @each_layer
 def test_every_argument_changes_something(cls):
     arguments, shapes, others = VARIATIONS[cls]

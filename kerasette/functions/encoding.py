@@ -44,7 +44,7 @@ def count_tokens(numbers, weights=None, *, tokens, dtype=None):
     """
     xp = xp_of(numbers)
     rows = numbers.size // max(1, numbers.shape[-1])
-    places = numbers.reshape(rows, -1) + xp.arange(rows)[:, None] * tokens
+    places = numbers.reshape(rows, numbers.shape[-1]) + xp.arange(rows)[:, None] * tokens
     dtype = weights.dtype if dtype is None else dtype
     weights = None if weights is None else weights.reshape(-1)
     counts = xp.bincount(places.reshape(-1), weights, minlength=rows * tokens)

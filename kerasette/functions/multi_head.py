@@ -97,7 +97,7 @@ def _put_out(mixed, w, room, out):
     flat = kernel.reshape(rows.shape[1], -1)
     shape = (*mixed.shape[:2], *kernel.shape[2:])
     y = room("y", shape) if out is None or not out.flags.c_contiguous else out
-    rows = rows.dot(flat, y.reshape(len(rows), -1))
+    rows = rows.dot(flat, y.reshape(len(rows), flat.shape[1]))
     if bias is not None:
         rows += bias.reshape(-1)
     if out is None or out is y:
@@ -153,8 +153,8 @@ def _put_out_backward(xp, dy, mixed, w, dw, room):
     """Returns the gradient by what goes into the output projection; fills that of its weights."""
     kernel = w["attention_output/kernel"]
     rows = mixed.reshape(-1, kernel.shape[0] * kernel.shape[1])
-    dys = dy.reshape(len(rows), -1)
     flat = kernel.reshape(rows.shape[1], -1)
+    dys = dy.reshape(len(rows), flat.shape[1])
     rows.T.dot(dys, dw["attention_output/kernel"].reshape(flat.shape))
     if "attention_output/bias" in w:
         sum_rows(dys, dw["attention_output/bias"].reshape(-1))

@@ -136,7 +136,7 @@ def global_max_pool(x, *, out=None):
     Returns:
         y (N, C) and the cache for `global_max_pool_backward`.
     """
-    pixels = x.reshape(len(x), -1, x.shape[-1])
+    pixels = _pixels(x)
     y = put(pixels.max(axis=1), out)
     return y, (pixels, y, x.shape)
 
@@ -172,7 +172,7 @@ def global_average_pool(x, mask=None, *, out=None):
         y (N, C) and the cache for `global_average_pool_backward`.
     """
     xp = xp_of(x)
-    pixels = x.reshape(len(x), -1, x.shape[-1])
+    pixels = _pixels(x)
     if mask is None:
         sums, counts = _sum_pixels(pixels), pixels.shape[1]
     else:
@@ -210,16 +210,21 @@ def _sum_pixels(pixels):
     length = pixels.shape[1]
     if length <= RUN:
         return xp_of(pixels).matmul(ones(xp_of(pixels), (1, length), pixels.dtype), pixels)
-    whole = length - length % RUN
-    runs = pixels[:, :whole].reshape(len(pixels), -1, RUN, pixels.shape[-1])
-    total = _sum_pixels(runs.reshape(-1, *runs.shape[2:])).reshape(len(pixels), -1, pixels.shape[-1])
-    total = total.sum(axis=1, dtype="float64", keepdims=True)
-    if whole < length:
-        total += _sum_pixels(pixels[:, whole:])
+    images, _, channels = pixels.shape
+    count = length // RUN
+    runs = pixels[:, : count * RUN].reshape(images * count, RUN, channels)
+    total = _sum_pixels(runs).reshape(images, count, channels).sum(axis=1, dtype="float64", keepdims=True)
+    if length % RUN:
+        total += _sum_pixels(pixels[:, count * RUN :])
     return total.astype(pixels.dtype)
 
 
 # ---------------------------------------------------------------- destinations
+
+
+def _pixels(x):
+    """Returns images (N, *S, C) as (N, pixels, C); of no images too, where NumPy can't know a -1."""
+    return x.reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1])
 
 
 def _room(out, scratch, name, shape, dtype):

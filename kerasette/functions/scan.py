@@ -113,7 +113,7 @@ def gate_products(x, kernel, drop=None):
     if read.ndim == 2:
         return read @ kernel, (read, kernel, drop)
     z = xp_of(x).matmul(read.transpose(1, 0, 2), _by_gate(kernel, drop.shape[1]))  # (G, N, U)
-    return z.transpose(1, 0, 2).reshape(len(x), -1), (read, kernel, drop)
+    return z.transpose(1, 0, 2).reshape(len(x), kernel.shape[1]), (read, kernel, drop)
 
 
 def gate_products_backward(dz, cache):
@@ -131,4 +131,4 @@ def gate_products_backward(dz, cache):
 
 def _by_gate(array, gates):
     """Returns (A, G U) as (G, A, U)."""
-    return array.reshape(len(array), gates, -1).transpose(1, 0, 2)
+    return array.reshape(len(array), gates, array.shape[1] // gates).transpose(1, 0, 2)

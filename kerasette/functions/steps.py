@@ -219,7 +219,7 @@ class Back:
         count, rows, n = parts.shape
         room = self._run.array(name, rows, count, n)
         room[...] = parts.transpose(1, 0, 2)
-        return room.reshape(rows, -1)
+        return room.reshape(rows, count * n)
 
     def results(self):
         """Returns dx or None, and the gradients of kernel, recurrent kernel and bias by rows of dz."""

@@ -104,7 +104,7 @@ class Nesting(Layer):
                 found.append(None)
                 continue
             shape, dtype = form
-            width = count // len(noise)
+            width = count // max(1, len(noise))
             for length in shape:
                 width *= length
             found.append(noise[:, start : start + width].reshape(count, *shape).astype(dtype))
@@ -118,7 +118,7 @@ def _rows_of(xp, array, count, rows):
         return None
     if len(array) != count:
         array = xp.broadcast_to(array, (count, *array.shape[1:]))
-    return array.reshape(rows, -1)
+    return array.reshape(rows, array.size // max(1, rows))
 
 
 def keyed(layer) -> dict:

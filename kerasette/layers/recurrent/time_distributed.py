@@ -137,13 +137,14 @@ class TimeDistributed(Nesting):
         ]
 
     def forward(self, ctx, w, x, mask=None):
-        n, w = len(x), self.part(self.layer, w)
+        w = self.part(self.layer, w)
         takes = mask is not None and mask.ndim > 2 and "mask" in self._inner_layer.tensor_arguments
         caches, ys = [], []
         for inner, place in self._pieces(ctx, x.shape):
             named = {"mask": _folded(mask[:, place])} if takes else {}
-            y, cache = nesting.forward(self._inner_layer, inner, w, _folded(x[:, place]), **named)
-            ys.append(y.reshape(n, -1, *y.shape[1:]))
+            part = x[:, place]
+            y, cache = nesting.forward(self._inner_layer, inner, w, _folded(part), **named)
+            ys.append(y.reshape(*part.shape[:2], *y.shape[1:]))
             caches.append((inner, cache))
         y = ys[0] if len(ys) == 1 else ctx.xp.concatenate(ys, axis=1)
         return y, (caches, mask is not None, takes, x.shape)
