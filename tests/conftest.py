@@ -19,6 +19,7 @@ if str(ROOT) not in sys.path:
 import pytest  # noqa: E402
 
 from kerasette.backend import _State as state  # noqa: E402
+from kerasette.backend import set_random_seed  # noqa: E402
 from tests import cupy_standin  # noqa: E402
 
 SETTINGS = ("floatx", "epsilon", "image_data_format", "backend", "cupy", "threads", "seeds")
@@ -31,6 +32,12 @@ def restore_state():
     yield
     for name, value in before:
         setattr(state, name, value)
+
+
+@pytest.fixture
+def seeded():
+    """One seed for all that is drawn without a seed of its own."""
+    set_random_seed(5)
 
 
 @pytest.fixture

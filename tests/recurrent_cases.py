@@ -1,4 +1,4 @@
-"""The lines of recurrent layers: layer_cases.py holds them with the others, test_recurrent.py has more."""
+"""The lines of recurrent layers: layer_cases.py holds them with the others, test_recurrent*.py have more."""
 
 from kerasette import layers as L  # noqa: N812
 from tests.layer_harness import LayerCase
