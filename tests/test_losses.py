@@ -1,4 +1,4 @@
-"""Losses against Keras: every option, reduction and kind of weight; gradients; the checks of targets."""
+"""Losses against Keras: every option, reduction and kind of weight; gradients; names and configurations."""
 
 import inspect
 
@@ -7,10 +7,9 @@ import pytest
 
 import kerasette
 from kerasette import errors, losses, registry
-from kerasette.errors import InvalidType, InvalidValue
 from tests.keras_oracle import keras, tf
+from tests.loss_cases import CASES, IDS, bits, labels, numbers, one_hot, shares
 
-RNG = np.random.default_rng(7)
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
 PUBLIC = {name: getattr(losses, name) for name in dir(losses) if not name.startswith("_")}
@@ -21,82 +20,6 @@ FUNCTIONS = [
     for name, item in PUBLIC.items()
     if inspect.isfunction(item) and item.__name__ == name and name not in (*OURS, *dir(errors))
 ]
-
-
-def numbers(*shape):
-    return RNG.normal(size=shape).astype("float32")
-
-
-def shares(*shape, axis=-1):
-    p = np.exp(numbers(*shape))
-    return (p / p.sum(axis=axis, keepdims=True)).astype("float32")
-
-
-def one_hot(*shape):
-    return np.eye(shape[-1], dtype="float32")[RNG.integers(0, shape[-1], shape[:-1])]
-
-
-def bits(*shape):
-    return RNG.integers(0, 2, shape).astype("float32")
-
-
-def labels(classes, *shape):
-    return RNG.integers(0, classes, shape)
-
-
-# class, arguments, y_true, y_pred
-CASES = [
-    ("MeanSquaredError", {}, numbers(6, 3), numbers(6, 3)),
-    ("MeanSquaredError", {}, numbers(6, 4, 3), numbers(6, 4, 3)),
-    ("MeanAbsoluteError", {}, numbers(6, 3), numbers(6, 3)),
-    ("MeanAbsolutePercentageError", {}, numbers(6, 3), numbers(6, 3)),
-    ("MeanSquaredLogarithmicError", {}, shares(6, 3), shares(6, 3)),
-    ("Huber", {}, 3 * numbers(6, 3), numbers(6, 3)),
-    ("Huber", {"delta": 0.3}, numbers(6, 3), numbers(6, 3)),
-    ("LogCosh", {}, 5 * numbers(6, 3), numbers(6, 3)),
-    ("CosineSimilarity", {}, numbers(6, 3), numbers(6, 3)),
-    ("CosineSimilarity", {"axis": 1}, numbers(6, 4, 3), numbers(6, 4, 3)),
-    ("Poisson", {}, 3 * shares(6, 3), shares(6, 3)),
-    ("KLDivergence", {}, shares(6, 3), shares(6, 3)),
-    ("Hinge", {}, bits(6, 3), numbers(6, 3)),
-    ("Hinge", {}, 2 * bits(6, 3) - 1, numbers(6, 3)),
-    ("SquaredHinge", {}, bits(6, 3), numbers(6, 3)),
-    ("CategoricalHinge", {}, one_hot(6, 3), numbers(6, 3)),
-    ("BinaryCrossentropy", {}, bits(6, 3), shares(6, 3)),
-    ("BinaryCrossentropy", {"from_logits": True}, bits(6, 3), numbers(6, 3)),
-    ("BinaryCrossentropy", {"label_smoothing": 0.2}, bits(6, 3), shares(6, 3)),
-    ("BinaryCrossentropy", {"axis": 1}, bits(6, 4, 3), shares(6, 4, 3)),
-    ("CategoricalCrossentropy", {}, one_hot(6, 3), shares(6, 3)),
-    ("CategoricalCrossentropy", {"from_logits": True}, one_hot(6, 3), numbers(6, 3)),
-    ("CategoricalCrossentropy", {"label_smoothing": 0.2}, one_hot(6, 3), shares(6, 3)),
-    ("CategoricalCrossentropy", {"axis": 1}, one_hot(6, 4, 3).swapaxes(1, 2), shares(6, 3, 4, axis=1)),
-    ("SparseCategoricalCrossentropy", {}, labels(3, 6), shares(6, 3)),
-    ("SparseCategoricalCrossentropy", {}, labels(3, 6, 1), shares(6, 3)),
-    ("SparseCategoricalCrossentropy", {}, labels(3, 6, 4), shares(6, 4, 3)),
-    ("SparseCategoricalCrossentropy", {"from_logits": True}, labels(3, 6), numbers(6, 3)),
-    ("SparseCategoricalCrossentropy", {"ignore_class": 0}, labels(3, 6), shares(6, 3)),
-    ("SparseCategoricalCrossentropy", {"ignore_class": -1}, labels(4, 6, 4) - 1, shares(6, 4, 3)),
-    ("BinaryFocalCrossentropy", {}, bits(6, 3), shares(6, 3)),
-    ("BinaryFocalCrossentropy", {"apply_class_balancing": True, "alpha": 0.4}, bits(6, 3), shares(6, 3)),
-    ("BinaryFocalCrossentropy", {"gamma": 3.0, "from_logits": True}, bits(6, 3), numbers(6, 3)),
-    ("BinaryFocalCrossentropy", {"label_smoothing": 0.1}, bits(6, 3), shares(6, 3)),
-    ("CategoricalFocalCrossentropy", {}, one_hot(6, 3), shares(6, 3)),
-    ("CategoricalFocalCrossentropy", {"alpha": 0.5, "gamma": 1.0}, one_hot(6, 3), shares(6, 3)),
-    ("CategoricalFocalCrossentropy", {"alpha": [0.2, 0.3, 0.5]}, one_hot(6, 3), shares(6, 3)),
-    ("CategoricalFocalCrossentropy", {"from_logits": True}, one_hot(6, 3), numbers(6, 3)),
-    ("Dice", {}, bits(6, 4, 3), shares(6, 4, 3)),
-    ("Dice", {"axis": (1, 2)}, bits(6, 4, 3), shares(6, 4, 3)),
-    ("Tversky", {"alpha": 0.3, "beta": 0.7}, bits(6, 4, 3), shares(6, 4, 3)),
-    ("Tversky", {"axis": (1, 2)}, bits(6, 4, 3), shares(6, 4, 3)),
-    # Shapes that differ by a last axis of length 1.
-    ("MeanSquaredError", {}, numbers(6), numbers(6, 1)),
-    ("MeanSquaredError", {}, numbers(6, 1), numbers(6)),
-    ("MeanSquaredError", {}, numbers(6, 4), numbers(6, 4, 1)),
-    ("MeanSquaredError", {}, numbers(6, 4, 1), numbers(6, 4)),
-    ("BinaryCrossentropy", {}, bits(6), shares(6, 2)[:, :1]),
-    ("BinaryCrossentropy", {}, bits(6, 4), shares(6, 4, 2)[..., :1]),
-]
-IDS = [f"{name}-{'-'.join(map(str, arguments.items()))}-{y.shape}" for name, arguments, y, _ in CASES]
 
 
 def value(result):
@@ -375,149 +298,3 @@ def test_a_loss_of_ones_own_needs_no_super():
     loss = losses.get(Plain())
     assert loss([[1.0]], [[3.0]]) == 4.0
     assert loss.prepare([1.0, 2.0], (1,), "y").shape == (2, 1)
-
-
-# ---------------------------------------------------------------- errors
-
-
-def squares(y_true, y_pred):
-    return (y_true - y_pred) ** 2
-
-
-class OnlyForward(losses.Loss):
-    def forward(self, y_true, y_pred):
-        return squares(y_true, y_pred).mean(axis=-1), None
-
-
-def test_functions_of_ones_own_come_back_as_they_are():
-    assert losses.get(squares) is squares
-
-
-@pytest.mark.parametrize(
-    ("make", "error", "words"),
-    [
-        (lambda: losses.get("meen_squared_error"), InvalidValue, "Did you mean 'mean_squared_error'"),
-        (lambda: losses.get("MeanSquareError"), InvalidValue, "Did you mean 'MeanSquaredError'"),
-        (lambda: losses.get(losses.Loss()), InvalidType, "no forward.*Define call.*forward.*backward"),
-        (lambda: losses.get(OnlyForward), InvalidType, "no backward"),
-        (lambda: losses.get(3), InvalidType, "got int"),
-        (lambda: losses.Huber(dela=1.0), InvalidType, "no argument 'dela'.*'delta'"),
-        (lambda: losses.Huber(delta=0.0), InvalidValue, "above 0"),
-        (lambda: losses.MeanSquaredError(reduction="avg"), InvalidValue, "reduction must be one of"),
-        (lambda: losses.MeanSquaredError(dtype="float16"), InvalidValue, "dtype must be one of"),
-        (lambda: losses.BinaryCrossentropy(label_smoothing=2), InvalidValue, "label_smoothing"),
-        (lambda: losses.CategoricalCrossentropy(axis=True), InvalidValue, "axis"),
-        (lambda: losses.MeanSquaredError(reduction="none").scaler(3, None), InvalidValue, "needs one number"),
-        (lambda: losses.MeanSquaredError()([[1.0]], [[1.0]], [1.0, 2.0]), InvalidValue, r"\(2,\)"),
-        (lambda: losses.MeanSquaredError()([[1.0, 2.0]], [[1.0]]), InvalidValue, r"\(1, 2\).*\(1, 1\)"),
-        (lambda: losses.Loss()([[1.0]], [[1.0]]), InvalidType, "no forward"),
-    ],
-)
-def test_errors(make, error, words):
-    with pytest.raises(error, match=words) as caught:
-        make()
-    assert len(str(caught.value)) <= 400
-
-
-# ---------------------------------------------------------------- prepare
-
-
-@pytest.mark.parametrize(
-    ("name", "y", "output_shape", "shape", "dtype"),
-    [
-        ("mse", [1, 2, 3], (1,), (3, 1), "float32"),
-        ("mse", [[1], [2]], (1,), (2, 1), "float32"),
-        ("mse", [1.0, 2.0], (), (2, 1), "float32"),
-        ("mse", [[1.0], [2.0]], (), (2, 1), "float32"),
-        ("mse", np.zeros((2, 5)), (5, 1), (2, 5), "float32"),
-        ("mse", np.zeros((2, 5, 1)), (5,), (2, 5), "float32"),
-        ("mse", np.zeros((2, 7, 3)), (None, 3), (2, 7, 3), "float32"),
-        ("mse", np.zeros((0, 3)), (3,), (0, 3), "float32"),
-        ("binary_crossentropy", [True, False], (1,), (2, 1), "float32"),
-        ("categorical_crossentropy", np.eye(3, dtype=int), (3,), (3, 3), "float32"),
-        ("sparse_categorical_crossentropy", np.array([0, 2], "uint8"), (3,), (2,), "uint8"),
-        ("sparse_categorical_crossentropy", [[0], [2]], (3,), (2,), "int64"),
-        ("sparse_categorical_crossentropy", [0.0, 2.0], (3,), (2,), "int64"),
-        ("sparse_categorical_crossentropy", [True, False], (2,), (2,), "uint8"),
-        ("sparse_categorical_crossentropy", np.zeros((2, 5, 1), int), (5, 3), (2, 5), "int64"),
-        ("sparse_categorical_crossentropy", np.zeros((2, 5), int), (5, 3), (2, 5), "int64"),
-        ("sparse_categorical_crossentropy", [5, 9], (None,), (2,), "int64"),
-    ],
-)
-def test_prepare_reconciles(name, y, output_shape, shape, dtype):
-    prepared = losses.get(name).prepare(np.asarray(y), output_shape, "y")
-    assert (prepared.shape, prepared.dtype) == (shape, dtype)
-
-
-def test_prepare_exempts_the_ignored_class():
-    loss = losses.SparseCategoricalCrossentropy(ignore_class=255)
-    assert loss.prepare(np.array([0, 255]), (3,), "y").tolist() == [0, 255]
-    with pytest.raises(InvalidValue, match="value 3 at row 1"):
-        loss.prepare(np.array([0, 3]), (3,), "y")
-
-
-def test_prepare_casts_to_floatx():
-    kerasette.config.set_floatx("float64")
-    assert losses.get("mse").prepare(np.zeros((2, 1), "float32"), (1,), "y").dtype == "float64"
-
-
-@pytest.mark.parametrize(
-    ("name", "y", "output_shape", "error", "words"),
-    [
-        ("mse", None, (1,), InvalidValue, "y is missing"),
-        ("mse", np.array([["a"]]), (1,), InvalidType, "needs numbers"),
-        ("mse", np.array([[None]]), (1,), InvalidType, "needs numbers"),
-        ("mse", np.zeros((4, 1)), (3,), InvalidValue, r"\(4, 1\).*\(4, 3\)"),
-        ("mse", np.zeros((4, 3)), (1,), InvalidValue, r"\(4, 3\).*\(4, 1\)"),
-        ("mse", np.zeros(4), (3,), InvalidValue, r"\(4,\).*\(4, 3\)"),
-        ("mse", np.zeros((4, 1, 3)), (2, 3), InvalidValue, r"\(4, 1, 3\).*\(4, 2, 3\).*units"),
-        ("mse", np.zeros(4), (5, 1), InvalidValue, "leave return_sequences out"),
-        ("mse", np.zeros((4, 5, 1)), (1,), InvalidValue, "set return_sequences=True"),
-        ("mse", np.array([[0.0], [1e300]]), (1,), InvalidValue, r"1e\+300 at row \(1, 0\): too large"),
-        ("bce", np.array([0.0, 1.0, 2.0]), (1,), InvalidValue, "value 2 at row.*hinge"),
-        ("bce", np.array([-1.0, 1.0]), (1,), InvalidValue, "value -1.*from 0 to 1"),
-        ("binary_focal_crossentropy", np.array([-1.0]), (1,), InvalidValue, "from 0 to 1"),
-        (
-            "categorical_crossentropy",
-            np.array([0, 1, 2]),
-            (3,),
-            InvalidValue,
-            "sparse_categorical_crossentropy",
-        ),
-        ("categorical_crossentropy", np.array([[0], [1]]), (3,), InvalidValue, "sparse_.*to_categorical"),
-        ("categorical_crossentropy", np.zeros((2, 4)), (3,), InvalidValue, r"\(2, 4\).*\(2, 3\)"),
-        ("categorical_focal_crossentropy", np.array([0, 1]), (3,), InvalidValue, "to_categorical"),
-        ("sparse_categorical_crossentropy", np.eye(3), (3,), InvalidValue, "use 'categorical_crossentropy'"),
-        ("sparse_categorical_crossentropy", np.array([0, 3]), (3,), InvalidValue, "value 3 at row 1.*0 to 2"),
-        ("sparse_categorical_crossentropy", np.array([0, -1]), (3,), InvalidValue, "value -1 at row 1"),
-        ("sparse_categorical_crossentropy", np.array([1.7]), (3,), InvalidValue, "value 1.7 at row 0"),
-        ("sparse_categorical_crossentropy", np.array([np.nan]), (3,), InvalidValue, "value nan at row 0"),
-        ("sparse_categorical_crossentropy", np.zeros((2, 4)), (3,), InvalidValue, r"\(2, 4\).*Reshape"),
-        (losses.CosineSimilarity(axis=0), np.zeros((2, 3)), (3,), InvalidValue, "axis=0"),
-        (losses.BinaryCrossentropy(axis=2), np.zeros((2, 3)), (3,), InvalidValue, "axis=2"),
-        (losses.Dice(axis=(0, 1)), np.zeros((2, 3)), (3,), InvalidValue, "axes within a sample"),
-    ],
-)
-def test_prepare_refuses(name, y, output_shape, error, words):
-    with pytest.raises(error, match=words) as caught:
-        losses.get(name).prepare(y, output_shape, "y")
-    assert len(str(caught.value)) <= 400
-
-
-# ---------------------------------------------------------------- labels are checked once
-
-
-@pytest.mark.parametrize("from_logits", [False, True])
-def test_direct_calls_of_the_sparse_loss_check_the_labels(from_logits):
-    """Training has its labels checked by prepare(), so forward() doesn't look again; callers have not."""
-    loss = losses.SparseCategoricalCrossentropy(from_logits=from_logits)
-    y_pred = np.full((2, 3), 1 / 3, "float32")
-    for call in (loss, loss.call):
-        for labels in ([0, 3], [-1, 0], [0.0, 1.5]):
-            with pytest.raises(ValueError, match="Label"):
-                call(np.array(labels), y_pred)
-    with pytest.raises(ValueError, match="don't fit"):
-        loss.forward(np.array([0, 1, 2]), y_pred)
-    for labels in ([0, 3], [-1, 0], [0.0, 1.5]):
-        with pytest.raises(ValueError, match="y holds"):
-            loss.prepare(np.array(labels), (3,), "y")
