@@ -20,6 +20,7 @@ import pytest  # noqa: E402
 
 from kerasette.backend import _State as state  # noqa: E402
 from kerasette.backend import set_random_seed  # noqa: E402
+from kerasette.engine import plan  # noqa: E402
 from tests import cupy_standin  # noqa: E402
 
 SETTINGS = ("floatx", "epsilon", "image_data_format", "backend", "cupy", "threads", "seeds")
@@ -38,6 +39,13 @@ def restore_state():
 def seeded():
     """One seed for all that is drawn without a seed of its own."""
     set_random_seed(5)
+
+
+@pytest.fixture
+def small_cache(monkeypatch):
+    """Makes the engine cut batches that are small enough for a test."""
+    monkeypatch.setattr(plan, "CACHE_BYTES", 1 << 11)
+    monkeypatch.setattr(plan, "SHORT_CALL", 1)
 
 
 @pytest.fixture

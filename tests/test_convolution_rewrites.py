@@ -6,7 +6,7 @@ import pytest
 import kerasette as k
 from kerasette import layers, optimizers, utils
 from kerasette.backend import set_backend
-from tests.test_engine import same_bits
+from tests.engine_runs import same_bits
 
 
 def kinds_of(model):

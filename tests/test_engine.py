@@ -1,10 +1,7 @@
-"""The engine: the cut into micro-batches, threads, exceptions, gradients nobody needs, deep graphs, seeds."""
+"""The engine: the cut into micro-batches, gradients nobody needs, deep graphs, seeds."""
 
-import signal
 import subprocess
 import sys
-import threading
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -16,53 +13,7 @@ from kerasette.config import set_threads
 from kerasette.engine import Plan, plan
 from kerasette.engine.workers import MOST_TOGETHER
 from tests.conftest import ROOT
-
-
-@pytest.fixture
-def small_cache(monkeypatch):
-    """Makes the engine cut batches that are small enough for a test."""
-    monkeypatch.setattr(plan, "CACHE_BYTES", 1 << 11)
-    monkeypatch.setattr(plan, "SHORT_CALL", 1)
-
-
-def two_headed(norm=False):
-    """Shared layers, noise of three kinds, two inputs and outputs, penalties of both sorts."""
-    utils.set_random_seed(5)
-    a, b = k.Input((6,), name="a"), k.Input((6,), name="b")
-    shared = layers.Dense(8, activation="tanh", kernel_regularizer="l2", activity_regularizer="l1")
-    x = layers.Dropout(0.3)(shared(a)) + layers.GaussianNoise(0.1)(shared(b))
-    if norm:
-        x = layers.BatchNormalization()(x)
-    x = layers.LayerNormalization()(layers.Dense(8, activation="relu", kernel_constraint="non_neg")(x))
-    one = layers.Dense(3, activation="softmax", name="one")(x)
-    two = layers.Dense(1, name="two")(layers.Dropout(0.2, noise_shape=(None, 1))(x))
-    return k.Model([a, b], [one, two])
-
-
-def numbers(rows, seed=0):
-    rng = np.random.default_rng(seed)
-    xs = [rng.normal(size=(rows, 6)).astype("float32") for _ in range(2)]
-    ys = [rng.integers(0, 3, rows), rng.normal(size=(rows, 1)).astype("float32")]
-    return xs, ys, [rng.uniform(0.1, 2.0, rows).astype("float32") for _ in range(2)]
-
-
-def trained(rows=100, workers=1, norm=False, metrics=True, steps=3):
-    """Returns (weights, results, number of micro-batches) after `steps` steps on `rows` rows."""
-    set_threads(workers)
-    model = two_headed(norm)
-    words = {"metrics": [["accuracy"], ["mae"]], "weighted_metrics": [["accuracy"], []]} if metrics else {}
-    model.compile(
-        optimizers.Adam(0.01), ["sparse_categorical_crossentropy", "mse"], loss_weights=[1.0, 0.5], **words
-    )
-    xs, ys, ws = numbers(rows)
-    results = [model.train_on_batch(xs, ys, sample_weight=ws, return_dict=True) for _ in range(steps)]
-    results.append(model.evaluate(xs, ys, batch_size=rows, verbose=0, return_dict=True))
-    return model.get_weights(), results, len(model._engine.cuts(rows, True))
-
-
-def same_bits(left, right):
-    return all(a.tobytes() == b.tobytes() for a, b in zip(left, right, strict=True))
-
+from tests.engine_runs import numbers, same_bits, trained, two_headed
 
 # ---------------------------------------------------------------- the cut
 
@@ -178,72 +129,6 @@ def test_short_last_batches_and_fit(small_cache):
     assert same_bits(*weights)
 
 
-# ---------------------------------------------------------------- threads
-
-
-class Fragile(layers.Layer):
-    """Passes its input on, and breaks when it meets a number above 1000."""
-
-    def forward(self, ctx, w, x):
-        if x.max() > 1000:
-            raise ArithmeticError("too large")
-        return x, None
-
-    def backward(self, ctx, w, dw, dy, cache):
-        return dy
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_an_exception_in_a_worker_reaches_the_caller_whole(small_cache, workers):
-    set_threads(workers)
-    utils.set_random_seed(0)
-    model = k.Sequential([k.Input((4,)), layers.Dense(16), Fragile(), layers.Dense(16), layers.Dense(1)])
-    model.compile("mse", "sgd")
-    x, y = np.ones((120, 4), "float32"), np.ones((120, 1), "float32")
-    assert len(model._engine.cuts(120, True)) > 3
-    before = model.get_weights()
-    bad = x.copy()
-    bad[70] = 1e6
-    with pytest.raises(ArithmeticError, match="too large") as caught:
-        model.train_on_batch(bad, y)
-    assert any(entry.name == "forward" for entry in caught.traceback)
-    assert same_bits(before, model.get_weights())
-    first = model.train_on_batch(x, y)
-    assert model.train_on_batch(x, y) < first
-
-
-def test_predict_from_several_threads(small_cache):
-    model = two_headed()
-    xs, _, _ = numbers(300)
-    wanted = model.predict(xs, verbose=0)
-    found, failures = [None] * 8, []
-
-    def work(number):
-        try:
-            found[number] = model.predict(xs, verbose=0)
-        except BaseException as problem:
-            failures.append(problem)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
-    assert all(same_bits(wanted, one) for one in found)
-
-
-def test_the_number_of_threads_stays_flat(small_cache):
-    set_threads(3)
-    xs, ys, _ = numbers(60)
-    counts = []
-    for _ in range(100):
-        model = two_headed().compile(["sparse_categorical_crossentropy", "mse"], "sgd")
-        model.fit(xs, ys, batch_size=60, verbose=0)
-        counts.append(threading.active_count())
-    assert max(counts) == counts[1]
-
-
 # ---------------------------------------------------------------- gradients nobody needs
 
 
@@ -343,7 +228,16 @@ def test_making_a_plan_takes_time_in_proportion_to_the_layers():
     assert many <= 11 * few
 
 
+def test_a_deep_graph_of_short_calls_is_not_cut():
+    x = h = k.Input((4,))
+    for _ in range(2000):
+        h = layers.Dense(4)(h)
+    model = k.Model(x, h).compile("mse", "sgd")
+    assert model._engine.cuts(32, True) == [(0, 32)]
+
+
 # ---------------------------------------------------------------- seeds
+
 
 SCRIPT = """
 import hashlib, sys
@@ -386,22 +280,7 @@ def test_layers_draw_from_streams_of_their_own():
     assert set(np.unique(again[0])) == {0.0, 2.0}
 
 
-class Forgetful(layers.Layer):
-    """A layer whose author forgot the last line of backward."""
-
-    def forward(self, ctx, w, x):
-        return x * 2.0, None
-
-    def backward(self, ctx, w, dw, dy, cache):
-        pass
-
-
-def test_a_backward_without_result_is_named():
-    model = k.Sequential([k.Input((3,)), layers.Dense(3), Forgetful(name="forgetful")]).compile("mse", "sgd")
-    with pytest.raises(TypeError, match=r"forgetful: Forgetful\.backward returned None"):
-        model.train_on_batch(np.ones((2, 3)), np.ones((2, 3)))
-    with pytest.raises(TypeError, match="returned None"):
-        k.testing.check_gradients(Forgetful(), (2, 3))
+# ---------------------------------------------------------------- models
 
 
 def test_an_optimizer_belongs_to_one_model():
@@ -411,84 +290,6 @@ def test_an_optimizer_belongs_to_one_model():
     second.compile("mse", optimizer)
     with pytest.raises(ValueError, match="belongs to another model"):
         first.train_on_batch(np.ones((2, 3)), np.ones((2, 2)))
-
-
-def test_overlapping_sessions_restore_blas():
-    from threadpoolctl import threadpool_info
-
-    from kerasette.crew import single_threaded_blas
-
-    def found():
-        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-
-    before = found()
-    one, two = single_threaded_blas(), single_threaded_blas()
-    one.__enter__()
-    two.__enter__()
-    assert set(found()) == {1}
-    one.__exit__()
-    two.__exit__()
-    assert found() == before
-
-
-def test_any_thread_may_hold_blas():
-    """threadpoolctl from 3.8 on listens to the first thread that asked: a second one changed nothing."""
-    from threadpoolctl import threadpool_info
-
-    from kerasette.crew import finish, later, single_threaded_blas
-
-    def found():
-        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-
-    before, inside = found(), []
-    with single_threaded_blas():
-        pass
-
-    def hold():
-        with single_threaded_blas():
-            inside.append(found())
-
-    finish(later(hold))
-    assert inside == [{1}]
-    one = single_threaded_blas()
-    one.__enter__()
-    finish(later(one.__exit__))
-    assert found() == before
-
-
-def test_a_failure_in_a_helper_reaches_the_caller():
-    from kerasette.crew import finish, later, together
-
-    def fails():
-        raise RuntimeError("in a helper")
-
-    with pytest.raises(RuntimeError, match="in a helper"):
-        together([lambda: None, fails])
-    done = []
-    with pytest.raises(RuntimeError, match="in a helper"):
-        together([fails, lambda: done.append(1)])
-    assert done == [1]
-    finish(later(lambda: done.append(2)))
-    assert done == [1, 2]
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
-def test_ctrl_c_waits_for_helpers():
-    """What they work on may be given to others as soon as the caller is back."""
-    from kerasette.crew import together
-
-    done = []
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    try:
-        for _ in range(3):
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            with pytest.raises(KeyboardInterrupt):
-                together([lambda: None, *2 * [lambda: time.sleep(0.2) or done.append(1)]])
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    assert done == [1] * 6
-    together([lambda: None, lambda: done.append(2)])
-    assert done[-1] == 2
 
 
 def test_the_mode_that_a_call_fixed_holds_from_the_first_row_on():
@@ -505,53 +306,6 @@ def test_pop_of_a_layer_that_is_used_elsewhere():
     assert model.pop() is shared
     assert model.output.shape == (None, 4)
     assert model.predict(np.ones((2, 3))).shape == (2, 4)
-
-
-def test_a_deep_graph_of_short_calls_is_not_cut():
-    x = h = k.Input((4,))
-    for _ in range(2000):
-        h = layers.Dense(4)(h)
-    model = k.Model(x, h).compile("mse", "sgd")
-    assert model._engine.cuts(32, True) == [(0, 32)]
-
-
-# ---------------------------------------------------------------- layers that break their promises
-
-
-def model_of(layer):
-    inputs = k.Input((3,))
-    return k.Model(inputs, layer(inputs)).compile("mse", "sgd")
-
-
-def scale_layer(forward=None, backward=None):
-    class Scale(layers.Layer):
-        def build(self, shape):
-            self.add_param("w", shape, "ones")
-
-    Scale.forward = forward or (lambda self, ctx, w, x: (x * w["w"], x))
-    Scale.backward = backward or (lambda self, ctx, w, dw, dy, x: dw["w"].__setitem__(..., (dy * x).sum(0)))
-    return Scale()
-
-
-def test_replacing_a_gradient_is_noticed():
-    def backward(self, ctx, w, dw, dy, x):
-        dw["w"] = (dy * x).sum(axis=0)
-
-    model = model_of(scale_layer(backward=backward))
-    with pytest.raises(TypeError, match=r"Write into it: dw\['w'\]\[\.\.\.\] = gradient"):
-        model.train_on_batch(np.ones((4, 3)), np.ones((4, 3)))
-
-
-@pytest.mark.parametrize(
-    ("forward", "message"),
-    [
-        (lambda self, ctx, w, x: x * w["w"], "forward must return two things"),
-        (lambda self, ctx, w, x: (x[:, :2], None), "but output_shape declares"),
-    ],
-)
-def test_a_forward_that_returns_something_else_is_named(forward, message):
-    with pytest.raises((TypeError, ValueError), match=f"scale.*{message}"):
-        model_of(scale_layer(forward)).predict(np.ones((4, 3)), verbose=0)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])

@@ -9,7 +9,7 @@ import pytest
 import kerasette as k
 from kerasette import layers, utils
 from kerasette.callbacks import Callback
-from tests.test_engine import same_bits
+from tests.engine_runs import same_bits
 
 
 @pytest.fixture(autouse=True)

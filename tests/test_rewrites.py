@@ -7,7 +7,7 @@ import kerasette as k
 from kerasette import activations, layers, losses, optimizers, testing, utils
 from kerasette.errors import InvalidType, InvalidValue
 from kerasette.ops import arithmetic, axes, operators
-from tests.test_engine import same_bits
+from tests.engine_runs import same_bits
 
 FUSED = [
     ("softmax", 3, "sparse_categorical_crossentropy"),
