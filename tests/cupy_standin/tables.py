@@ -1,4 +1,4 @@
-"""What the stand-in offers, by name and by CuPy's own signature; tests/test_standin.py holds it to real CuPy.
+"""What the stand-in offers, by CuPy's names and signatures; test_standin_signatures.py holds it to real CuPy.
 
 A name that isn't here is an AttributeError. To use one more function of CuPy in kerasette, add its line.
 """
