@@ -22,6 +22,7 @@ from kerasette.backend import _State as state  # noqa: E402
 from kerasette.backend import set_random_seed  # noqa: E402
 from kerasette.engine import plan  # noqa: E402
 from tests import cupy_standin  # noqa: E402
+from tests.saved_weights import small_model  # noqa: E402
 
 SETTINGS = ("floatx", "epsilon", "image_data_format", "backend", "cupy", "threads", "seeds")
 
@@ -46,6 +47,15 @@ def small_cache(monkeypatch):
     """Makes the engine cut batches that are small enough for a test."""
     monkeypatch.setattr(plan, "CACHE_BYTES", 1 << 11)
     monkeypatch.setattr(plan, "SHORT_CALL", 1)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A model whose second layer is large enough for chunks, its file, and another model of its shape."""
+    model, other = small_model(64, 100), small_model(64, 100)
+    path = tmp_path / "w.weights.h5"
+    model.save_weights(path)
+    return model, path, other
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from kerasette import Input, Model, Sequential, layers, registry, saving
 from kerasette.errors import LoadError
 from kerasette.models import load_model
 from tests import random_graphs
+from tests.config_lines import FAMILIES, MERGES, PAIRS
 from tests.keras_oracle import keras
-from tests.test_configs import FAMILIES, MERGES, PAIRS
 
 ENDINGS = (".keras", ".h5")
 WHOLE = ("CategoryEncoding", "Embedding")  # layers whose inputs are whole numbers
