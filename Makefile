@@ -29,6 +29,10 @@ $(VENV)/.test: pyproject.toml $(VENV)/.base
 	$(PIP) -e ".[test]"
 	touch $@
 
+$(VENV)/.wheel: pyproject.toml $(VENV)/.base
+	$(PIP) "build>=1.2"
+	touch $@
+
 $(VENV)/.bench: pyproject.toml $(VENV)/.base
 	$(PIP) "torch==2.13.0" -e ".[bench]"
 	touch $@
@@ -63,7 +67,7 @@ long: $(VENV)/.test
 mutations: $(VENV)/.test
 	KERASETTE_MUTATIONS=20000 $(PY) -m pytest tests/test_mutations.py -s
 
-wheel: $(VENV)/.test
+wheel: $(VENV)/.wheel
 	$(PY) tools/try_wheel.py
 
 clean:

@@ -1,4 +1,4 @@
-"""The Python in README.md runs, and prints what README.md says that it prints."""
+"""The Python in README.md and the pages around it runs, and prints what they say that it prints."""
 
 import os
 import re
@@ -11,10 +11,16 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # A block of Python, and the block of text right behind it, if there is one.
-BLOCKS = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", README, flags=re.DOTALL)
+BLOCK = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", flags=re.DOTALL)
+PAGES = ("README.md", "docs/GUIDE.md", "CONTRIBUTING.md")
+BLOCKS = {
+    f"{page} {number}": found.groups()
+    for page in PAGES
+    for number, found in enumerate(BLOCK.finditer((ROOT / page).read_text(encoding="utf-8")))
+}
 
 
-@pytest.mark.parametrize(("code", "printed"), BLOCKS, ids=range(len(BLOCKS)))
+@pytest.mark.parametrize(("code", "printed"), BLOCKS.values(), ids=BLOCKS)
 def test_python_block_runs(code, printed, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
@@ -32,7 +38,7 @@ def test_python_block_runs(code, printed, tmp_path):
 
 
 def test_first_block_is_the_ten_lines():
-    lines = [line for line in BLOCKS[0][0].splitlines() if line.strip()]
+    lines = [line for line in BLOCKS["README.md 0"][0].splitlines() if line.strip()]
     assert len(lines) == 10
     assert any("save_weights" in line for line in lines)
 
@@ -42,7 +48,7 @@ def test_the_two_commands_come_first():
     assert re.findall(r"^make (\w+)", first, flags=re.MULTILINE) == ["demo", "test"]
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "examples/README.md", "datasets/README.md"])
+@pytest.mark.parametrize("page", [*PAGES, "docs/FORMATS.md", "examples/README.md", "datasets/README.md"])
 def test_links_and_paths_exist(page):
     """Links lead somewhere, and so do file names in backticks (of the package, or from the root)."""
     text = (ROOT / page).read_text(encoding="utf-8")
