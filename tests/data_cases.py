@@ -30,6 +30,13 @@ class Sparse:
         return y
 
 
+class Step(Sparse):
+    """Stands for a loss with class numbers, or one-hot rows, of each step."""
+
+    def prepare(self, y, output_shape, who):
+        return y
+
+
 ONE = Signature(["inp"], [(4,)], ["float32"], ["out"], [(1,)], [Plain()])
 CLASSES = Signature(["inp"], [(4,)], ["float32"], ["out"], [(3,)], [Sparse()])
 TWO = Signature(["a", "b"], [(4,), (1,)], ["float32"] * 2, ["p", "q"], [(1,), (3,)], [Plain(), Sparse()])

@@ -259,7 +259,7 @@ BAD = [
         "class_weight factor",
         {"class_weight": {0: -1}, "signature": CLASSES, "y": LABELS},
         ValueError,
-        "class_weight[0] must be a number of at least 0, got -1",
+        "class_weight[0] must be a number from 0 to 3.4e+38, got -1",
     ),
     (
         "class_weight list",

@@ -236,7 +236,7 @@ def sample_weights(
 
 
 class ClassWeights:
-    """Turns `class_weight` (class -> factor) into one factor a row.
+    """Turns `class_weight` (class -> factor) into one factor a row, or a step where targets have steps.
 
     Args:
         class_weight: dict of class number to factor; a class that is missing counts 1, with a warning.
@@ -259,10 +259,13 @@ class ClassWeights:
                 "Give sample_weight instead, one array for each output.",
             )
         self.who = who
+        self.steps = output_shapes[0][:-1]
         self.classes = self._count(class_weight, output_shapes[0])
         self.table = np.ones(self.classes, dtype)
         for key, factor in class_weight.items():
             self.table[self._key(key)] = self._factor(key, factor)
+        if not self.table.any():
+            warn(f"{who}: class_weight is 0 for every class, so nothing is learned.")
         missing = [number for number in range(self.classes) if number not in class_weight]
         if missing:
             more = " ..." if len(missing) > 10 else ""
@@ -287,27 +290,40 @@ class ClassWeights:
 
     def _factor(self, key, factor):
         number = float(factor) if np.isscalar(factor) and np.asarray(factor).dtype.kind in NUMERIC else -1.0
-        if not (math.isfinite(number) and number >= 0):
+        largest = float(np.finfo(self.table.dtype).max)
+        if not 0 <= number <= largest:
             raise value_error(
-                f"{self.who}: class_weight[{key}] must be a number of at least 0, got {factor!r}."
+                f"{self.who}: class_weight[{key}] must be a number from 0 to {largest:.2g}, got {factor!r}."
             )
         return number
 
     def __call__(self, y: np.ndarray) -> np.ndarray:
-        """Returns the factors for targets: class numbers (n,) or (n, 1), or one-hot rows (n, classes)."""
-        if y.ndim > 2:
-            raise value_error(
-                f"{self.who}: class_weight needs one class a row, but y has the shape {pretty(y.shape)}.",
-                "Give sample_weight instead.",
-            )
-        if y.ndim == 2 and y.shape[1] > 1:
-            return self.table[y.argmax(axis=1)]
-        flat = y.reshape(-1)
-        labels = flat.astype(np.intp)
-        if (labels != flat).any() or ((labels < 0) | (labels >= self.classes)).any():
-            row = int(((labels != flat) | (labels < 0) | (labels >= self.classes)).argmax())
+        """Returns the factors for targets, one a row or step.
+
+        Args:
+            y: class numbers (n, *steps) or (n, *steps, 1), or one-hot rows (n, *steps, classes); the steps
+                are those of the output, none for one prediction a row.
+        """
+        if not self._has_steps(y.shape[1:]):
+            if not self._has_steps(y.shape[1:-1]):
+                several = f", or one for each step: {pretty((None, *self.steps))}" if self.steps else ""
+                raise value_error(
+                    f"{self.who}: class_weight needs one class a row{several};"
+                    f" y has the shape {pretty(y.shape)}.",
+                    "Give sample_weight instead.",
+                )
+            y = y[..., 0] if y.shape[-1] == 1 else y.argmax(axis=-1)
+        labels = y.astype(np.intp)
+        wrong = (labels != y) | (labels < 0) | (labels >= self.classes)
+        if wrong.any():
+            place = np.unravel_index(wrong.argmax(), wrong.shape)
             raise value_error(
                 f"{self.who}: class_weight needs class numbers from 0 to {self.classes - 1} in y,",
-                f"got {flat[row]} in row {row}.",
+                f"got {y[place]} in row {place[0]}.",
             )
         return self.table[labels]
+
+    def _has_steps(self, shape):
+        """Tells whether `shape`, of the targets of one row, is nothing, or that of the output's steps."""
+        fits = zip(shape, self.steps, strict=False)
+        return len(shape) <= len(self.steps) and all(b in (None, a) for a, b in fits)

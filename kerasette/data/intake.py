@@ -78,18 +78,18 @@ class Intake:
         return Lazy(value, first.shape[1:], first.dtype, finish)
 
     def _factors(self, target, rows):
-        """Returns the factor of class_weight for each row; a target in a file is read through once."""
+        """Returns the factors of class_weight, one a row or step; a target in a file is read through once."""
         if target is None:
             raise value_error(f"{self.who}: class_weight needs y.")
         if target.direct:
             return self.class_weights(target.array)
-        factors = np.empty(rows, self.float_dtype)
+        factors = []
         for start in range(0, rows, SCAN):
             part = slice(start, min(start + SCAN, rows))
             labels = np.empty((part.stop - start, *target.row_shape), target.dtype)
             target.fill(labels, part)
-            factors[part] = self.class_weights(labels)
-        return factors
+            factors.append(self.class_weights(labels))
+        return np.concatenate(factors)
 
     # ------------------------------------------------------------ one batch
 
@@ -183,6 +183,12 @@ def _source(value, label, who, keep_lazy):
 
 
 def _times(weights, factors):
+    """Returns the product of two arrays of weights, each one a row or one a step."""
     if weights is None:
         return factors
-    return weights * factors.reshape(len(factors), *(1,) * (weights.ndim - 1))
+    axes = max(weights.ndim, factors.ndim)
+    return _with_axes(weights, axes) * _with_axes(factors, axes)
+
+
+def _with_axes(weights, axes):
+    return weights.reshape(*weights.shape, *(1,) * (axes - weights.ndim))
