@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import kerasette as M
+import kerasette
 from kerasette.data import Signature, make_batches
 from kerasette.errors import InvalidValue
 from tests.data_cases import CLASSES, LABELS, Step, W, X, joined
@@ -38,7 +38,8 @@ def test_training_with_class_weights_of_steps_equals_sample_weights():
     x, y = np.random.default_rng(0).normal(size=(6, 5, 4)), STEP_LABELS[:6]
     ends = []
     for more in ({"class_weight": WEIGHTS}, {"sample_weight": np.array([1.0, 2.0, 5.0])[y]}):
-        model = M.Sequential([M.Input((5, 4)), M.layers.Dense(3, "softmax", kernel_initializer="ones")])
+        dense = kerasette.layers.Dense(3, "softmax", kernel_initializer="ones")
+        model = kerasette.Sequential([kerasette.Input((5, 4)), dense])
         model.compile("sgd", "sparse_categorical_crossentropy")
         loss = model.fit(x, y, epochs=2, shuffle=False, verbose=0, **more).history["loss"]
         ends.append((loss, model.get_weights()[0].tolist()))

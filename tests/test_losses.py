@@ -104,6 +104,8 @@ def test_one_loss_for_the_whole_batch_with_weights(name):
 
 FUSED = [
     ("BinaryCrossentropy", {"label_smoothing": 0.1}, bits(6, 3), "sigmoid"),
+    ("BinaryFocalCrossentropy", {"label_smoothing": 0.1, "gamma": 1.5}, bits(6, 3), "sigmoid"),
+    ("BinaryFocalCrossentropy", {"apply_class_balancing": True, "alpha": 0.4}, bits(6, 3), "sigmoid"),
     ("BinaryCrossentropy", {}, bits(6), "sigmoid"),
     ("CategoricalCrossentropy", {"label_smoothing": 0.1}, one_hot(6, 3), "softmax"),
     ("SparseCategoricalCrossentropy", {}, labels(3, 6), "softmax"),

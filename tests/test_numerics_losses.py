@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+import kerasette
 from kerasette import activations, registry
 from kerasette import functions as f
 from kerasette.errors import InvalidValue
@@ -217,6 +218,18 @@ def test_cosine_similarity_at_zero():
 def test_percentage_error_at_zero():
     losses, _ = f.mean_absolute_percentage_error(row(0.0), row(1.0))
     assert losses[0] == pytest.approx(1e9)
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", None])
+def test_saturated_focal_crossentropy_learns_as_in_keras(kind):
+    ends = []
+    for k in (keras(), kerasette):
+        start = k.initializers.Constant(-50.0)
+        model = k.Sequential([k.layers.Input((1,)), k.layers.Dense(1, kind, kernel_initializer=start)])
+        model.compile(k.optimizers.SGD(1.0), k.losses.BinaryFocalCrossentropy(from_logits=kind is None))
+        loss = model.train_on_batch(np.ones((2, 1)), np.ones((2, 1)))
+        ends.append((float(loss), float(model.get_weights()[0][0, 0])))
+    assert ends[0] == ends[1] == (50.0, -49.0)
 
 
 KINKS = [

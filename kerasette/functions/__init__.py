@@ -169,6 +169,8 @@ from kerasette.functions.focal import (
     binary_focal_crossentropy_backward,
     categorical_focal_crossentropy,
     categorical_focal_crossentropy_backward,
+    sigmoid_focal_crossentropy,
+    sigmoid_focal_crossentropy_backward,
 )
 from kerasette.functions.group_normalization import (
     group_normalization,

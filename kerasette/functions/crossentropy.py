@@ -125,10 +125,15 @@ def sigmoid_crossentropy(y_true, y_pred, label_smoothing=0.0, axis=-1, *, out=No
     """
     xp = xp_of(y_pred)
     y_true = smooth(targets(y_true, y_pred), label_smoothing, 2)
-    decay = xp.exp(-abs(y_pred))
-    values = xp.maximum(y_pred, 0.0) - y_pred * y_true + xp.log1p(decay)
-    p = xp.divide(xp.maximum(decay, y_pred >= 0.0), 1.0 + decay, out=out)
+    values, p = bernoulli_of_logits(xp, y_true, y_pred, out)
     return mean(values, axis), p, (p, y_true, axis)
+
+
+def bernoulli_of_logits(xp, y_true, logits, out=None):
+    """Returns max(z, 0) - z y + log(1 + exp(-|z|)), element by element, and sigmoid(z), in `out` if given."""
+    decay = xp.exp(-abs(logits))
+    values = xp.maximum(logits, 0.0) - logits * y_true + xp.log1p(decay)
+    return values, xp.divide(xp.maximum(decay, logits >= 0.0), 1.0 + decay, out=out)
 
 
 def sigmoid_crossentropy_backward(dlosses, cache, *, dy_pred=None):

@@ -1,10 +1,11 @@
 """Focal cross-entropies (Lin et al., 2017): samples that are already right count less."""
 
 from kerasette.backend import epsilon, xp_of
-from kerasette.functions.activations import sigmoid, sigmoid_backward, softmax, softmax_backward
+from kerasette.functions.activations import softmax, softmax_backward
 from kerasette.functions.common import expand, mean, put, spread_mean, targets
 from kerasette.functions.crossentropy import (
     bernoulli,
+    bernoulli_of_logits,
     bernoulli_slope,
     clip_probabilities,
     share_backward,
@@ -80,25 +81,64 @@ def binary_focal_crossentropy(
     Returns:
         losses (...) and the cache for `binary_focal_crossentropy_backward`.
     """
-    y_true = smooth(targets(y_true, y_pred), label_smoothing, 2)
-    logits_cache = None
     if from_logits:
-        y_pred, logits_cache = sigmoid(y_pred)
-    weights = y_true * alpha + (1.0 - y_true) * (1.0 - alpha) if apply_class_balancing else 1.0
+        options = apply_class_balancing, alpha, gamma, label_smoothing, axis
+        losses, _, cache = sigmoid_focal_crossentropy(y_true, y_pred, *options)
+        return losses, (sigmoid_focal_crossentropy_backward, cache)
+    y_true = smooth(targets(y_true, y_pred), label_smoothing, 2)
     clipped, inside = clip_probabilities(y_pred, epsilon())
-    wrong = 1.0 - (y_true * y_pred + (1.0 - y_true) * (1.0 - y_pred))
+    weights, wrong = _focus(y_true, y_pred, apply_class_balancing, alpha)
     losses = mean(weights * wrong**gamma * bernoulli(y_true, clipped), axis)
-    return losses, (y_true, clipped, inside, wrong, weights, gamma, axis, logits_cache)
+    return losses, (_focus_backward, (y_true, clipped, inside, wrong, weights, gamma, axis))
+
+
+def _focus(y_true, p, apply_class_balancing, alpha):
+    """Returns the weights w, and 1 - s: how wrong each sample is."""
+    weights = y_true * alpha + (1.0 - y_true) * (1.0 - alpha) if apply_class_balancing else 1.0
+    return weights, 1.0 - (y_true * p + (1.0 - y_true) * (1.0 - p))
+
+
+def _focus_backward(dlosses, cache, *, dy_pred=None):
+    y_true, clipped, inside, wrong, weights, gamma, axis = cache
+    xp = xp_of(clipped)
+    outer = _power_slope(xp, wrong, gamma) * (1.0 - 2.0 * y_true) * bernoulli(y_true, clipped)
+    slope = outer + wrong**gamma * bernoulli_slope(y_true, clipped) * inside
+    return put(slope * weights * spread_mean(xp, dlosses, clipped.shape, axis), dy_pred)
 
 
 def binary_focal_crossentropy_backward(dlosses, cache, *, dy_pred=None):
     """Returns the gradient by `y_pred`, (..., C), for `dlosses` (...)."""
-    y_true, clipped, inside, wrong, weights, gamma, axis, logits_cache = cache
-    xp = xp_of(clipped)
-    outer = _power_slope(xp, wrong, gamma) * (1.0 - 2.0 * y_true) * bernoulli(y_true, clipped)
-    slope = outer + wrong**gamma * bernoulli_slope(y_true, clipped) * inside
-    dp = slope * weights * spread_mean(xp, dlosses, clipped.shape, axis)
-    return put(dp, dy_pred) if logits_cache is None else sigmoid_backward(dp, logits_cache, dx=dy_pred)
+    backward, cache = cache
+    return backward(dlosses, cache, dy_pred=dy_pred)
+
+
+def sigmoid_focal_crossentropy(
+    y_true, y_pred, apply_class_balancing=False, alpha=0.25, gamma=2.0, label_smoothing=0.0, axis=-1
+):
+    """Computes p = sigmoid(y_pred) and the losses of `binary_focal_crossentropy`, exact where p saturates.
+
+    Args:
+        y_true: 0 to 1, in the shape of `y_pred`.
+        y_pred: logits (..., C).
+        apply_class_balancing, alpha, gamma, label_smoothing, axis: as in `binary_focal_crossentropy`.
+
+    Returns:
+        losses (...), probabilities (..., C), and the cache for `sigmoid_focal_crossentropy_backward`.
+    """
+    y_true = smooth(targets(y_true, y_pred), label_smoothing, 2)
+    values, p = bernoulli_of_logits(xp_of(y_pred), y_true, y_pred)
+    weights, wrong = _focus(y_true, p, apply_class_balancing, alpha)
+    losses = mean(weights * wrong**gamma * values, axis)
+    return losses, p, (y_true, p, values, wrong, weights, gamma, axis)
+
+
+def sigmoid_focal_crossentropy_backward(dlosses, cache, *, dy_pred=None):
+    """Returns the gradient by the logits, (..., C), for `dlosses` (...)."""
+    y_true, p, values, wrong, weights, gamma, axis = cache
+    xp = xp_of(p)
+    slope = _power_slope(xp, wrong, gamma) * (1.0 - 2.0 * y_true) * p * (1.0 - p) * values
+    slope += wrong**gamma * (p - y_true)
+    return put(slope * weights * spread_mean(xp, dlosses, p.shape, axis), dy_pred)
 
 
 def _power_slope(xp, base, gamma):

@@ -314,12 +314,13 @@ class FusedLoss(FunctionLoss):
 
     Attributes:
         activation: its name.
-        fused: `losses, y_pred, cache = fused(y_true, logits, option)`.
+        fused: `losses, y_pred, cache = fused(y_true, logits, *options)`.
         fused_derivative: `dlogits = fused_derivative(dlosses, cache)`.
-        fused_option: name of the constructor argument that `fused` takes.
+        fused_options: names of the constructor arguments that `fused` takes.
     """
 
-    activation = fused = fused_derivative = fused_option = None
+    activation = fused = fused_derivative = None
+    fused_options: tuple[str, ...] = ()
 
     @property
     def fuses_with(self):
@@ -333,7 +334,8 @@ class FusedLoss(FunctionLoss):
         if y_true.ndim != logits.ndim and self.activation == "sigmoid":
             before = shape, logits.dtype
             y_true, logits = align(y_true, logits)
-        losses, y_pred, cache = self.fused(y_true, logits, getattr(self, self.fused_option))
+        options = [getattr(self, name) for name in self.fused_options]
+        losses, y_pred, cache = self.fused(y_true, logits, *options)
         return losses, y_pred if before is None else y_pred.reshape(shape), (cache, before)
 
     def fused_backward(self, dlosses, cache):

@@ -31,7 +31,7 @@ class _FusedSmoothed(_Smoothed, FusedLoss):
     """What the two cross-entropies have in common that may start from logits."""
 
     options = ("from_logits", "label_smoothing", "axis")
-    fused_option = "label_smoothing"
+    fused_options = ("label_smoothing",)
 
     def __init__(self, from_logits, label_smoothing, axis, reduction, name, dtype):
         super().__init__(name, reduction, dtype)
@@ -146,7 +146,7 @@ class SparseCategoricalCrossentropy(FusedLoss):
     activation = "softmax"
     fused = staticmethod(partial(crossentropy.sparse_softmax_crossentropy, checked=True))
     fused_derivative = staticmethod(crossentropy.sparse_softmax_crossentropy_backward)
-    fused_option = "ignore_class"
+    fused_options = ("ignore_class",)
     fuses_with, is_formula = FusedLoss.fuses_with, False  # its call adds a check, and nothing else
 
     def __init__(
@@ -189,8 +189,10 @@ class SparseCategoricalCrossentropy(FusedLoss):
 
 
 @register("loss")
-class BinaryFocalCrossentropy(_Binary, FunctionLoss):
+class BinaryFocalCrossentropy(_Binary, FusedLoss):
     """Binary cross-entropy in which samples that are already right count less (Lin et al., 2017).
+
+    Behind a sigmoid the engine computes it from the logits: exact also where the sigmoid saturates.
 
     Args:
         apply_class_balancing: whether class 1 is weighted by `alpha` and class 0 by 1 - `alpha`.
@@ -205,6 +207,10 @@ class BinaryFocalCrossentropy(_Binary, FunctionLoss):
     function = staticmethod(focal.binary_focal_crossentropy)
     derivative = staticmethod(focal.binary_focal_crossentropy_backward)
     options = ("apply_class_balancing", "alpha", "gamma", "from_logits", "label_smoothing", "axis")
+    activation = "sigmoid"
+    fused = staticmethod(focal.sigmoid_focal_crossentropy)
+    fused_derivative = staticmethod(focal.sigmoid_focal_crossentropy_backward)
+    fused_options = ("apply_class_balancing", "alpha", "gamma", "label_smoothing")
 
     def __init__(
         self,

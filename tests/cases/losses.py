@@ -20,6 +20,10 @@ def fused(name, of, y_true, shape=(5, 4), labels=None, **keywords):
     return loss(name, y_true, normal, shape, labels, keras=from_logits, **keywords)
 
 
+def focal_of_logits(keras, labels, logits):
+    return keras.losses.binary_focal_crossentropy(labels, logits, from_logits=True)
+
+
 INSIDE = uniform(0.1, 0.9)
 POSITIVE = uniform(0.2, 3.0)
 BINARY = integers(0, 2)
@@ -86,6 +90,8 @@ LOSSES = [
     loss("binary_focal_crossentropy", BINARY, INSIDE),
     loss("binary_focal_crossentropy", BINARY, INSIDE, apply_class_balancing=True, alpha=0.3, gamma=0.5),
     loss("binary_focal_crossentropy", BINARY, from_logits=True, label_smoothing=0.1),
+    loss("sigmoid_focal_crossentropy", BINARY, keras=focal_of_logits),
+    loss("sigmoid_focal_crossentropy", BINARY, (2, 3, 4), gamma=0.5, axis=(1, 2), keras=None),
     fused("softmax_crossentropy", "categorical_crossentropy", one_hot),
     fused("softmax_crossentropy", "categorical_crossentropy", probabilities, label_smoothing=0.2),
     fused("softmax_crossentropy", "categorical_crossentropy", _probabilities_on_axis_1, (2, 3, 4), axis=1),
