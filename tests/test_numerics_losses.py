@@ -36,6 +36,23 @@ def no_warnings():
 # ---------------------------------------------------------------- activations
 
 
+@pytest.mark.parametrize(
+    ("name", "keywords"),
+    [
+        ("relu", {}),
+        ("relu", {"max_value": 6}),
+        ("relu", {"max_value": 5, "negative_slope": 0.1}),
+        ("relu", {"threshold": 1.0}),
+        ("leaky_relu", {"negative_slope": 0.0}),
+        ("leaky_relu", {"negative_slope": 0.2}),
+    ],
+)
+def test_rectifiers_of_nan_and_infinity_as_in_keras(name, keywords):
+    x = row(np.nan, np.inf, 7.0, -1.0)
+    wanted = getattr(keras().activations, name)(x, **keywords).numpy()
+    np.testing.assert_allclose(getattr(f, name)(x, **keywords)[0], wanted)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_large_arguments_stay_finite(name, dtype):

@@ -41,7 +41,7 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0, *, out=None):
 def _general_relu(x, negative_slope, max_value, threshold):
     xp = xp_of(x)
     above = x > threshold
-    y = xp.where(above, x, 0.0)
+    y = at_least(x, 0.0) if threshold == 0.0 else xp.where(above, x, 0.0)  # Keras lets NaN pass at 0 only
     if max_value is not None:
         # Keras takes relu6 where that fits, whose slope at 6 is 0; its clip has 1 at both ends.
         above = above & (y >= 0.0) & (y < max_value if max_value == 6 and threshold == 0 else y <= max_value)
@@ -85,7 +85,9 @@ def leaky_relu(x, negative_slope=0.2, *, out=None):
     xp = xp_of(x)
     positive = x > 0.0
     larger = xp.maximum if negative_slope <= 1.0 else xp.minimum
-    return larger(x, negative_slope * x, out=out), (positive, negative_slope)
+    # 0 times infinity would be NaN.
+    y = at_least(x, 0.0, out) if negative_slope == 0.0 else larger(x, negative_slope * x, out=out)
+    return y, (positive, negative_slope)
 
 
 def leaky_relu_backward(dy, cache, *, dx=None):

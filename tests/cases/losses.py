@@ -91,7 +91,7 @@ LOSSES = [
     loss("binary_focal_crossentropy", BINARY, INSIDE, apply_class_balancing=True, alpha=0.3, gamma=0.5),
     loss("binary_focal_crossentropy", BINARY, from_logits=True, label_smoothing=0.1),
     loss("sigmoid_focal_crossentropy", BINARY, keras=focal_of_logits),
-    loss("sigmoid_focal_crossentropy", BINARY, (2, 3, 4), gamma=0.5, axis=(1, 2), keras=None),
+    loss("sigmoid_focal_crossentropy", BINARY, shape=(2, 3, 4), gamma=0.5, axis=(1, 2), keras=None),
     fused("softmax_crossentropy", "categorical_crossentropy", one_hot),
     fused("softmax_crossentropy", "categorical_crossentropy", probabilities, label_smoothing=0.2),
     fused("softmax_crossentropy", "categorical_crossentropy", _probabilities_on_axis_1, (2, 3, 4), axis=1),
