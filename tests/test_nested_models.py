@@ -5,6 +5,7 @@ import pytest
 
 import kerasette as k
 from kerasette import layers, saving
+from kerasette.engine import Plan
 from kerasette.errors import InvalidValue, LoadError
 from kerasette.saving import inspection
 from tests.keras_oracle import keras
@@ -161,3 +162,84 @@ def test_paths_of_a_file_are_limited_in_all(tower, tmp_path, monkeypatch):
     monkeypatch.setattr(inspection, "LONGEST", 1 << 16)
     with pytest.raises(LoadError, match="paths of 65,536 characters"):
         tower.load_weights(path)
+
+
+# ---------------------------------------------------------------- a mode that a call fixed
+
+
+def called(layer, *modes, library=k):
+    """Returns a model in a model, and so on, around `layer`; each is called in one of the `modes`."""
+    for mode in modes:
+        x = library.Input((4,))
+        layer = library.Model(x, layer(x) if mode is None else layer(x, training=mode))
+    return layer
+
+
+def again(model, way, path):
+    """Returns the model as it comes back from a file, a configuration or clone_model."""
+    if way == "clone":
+        copy = saving.clone_model(model)
+    elif way == "json":
+        copy = k.models.model_from_json(model.to_json())
+    else:
+        model.save(path / f"model{way}")
+        copy = k.models.load_model(path / f"model{way}")
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+@pytest.mark.parametrize("modes", [(None, True), (None, True, None), (None, None, True), (True, False)])
+def test_a_nested_model_in_training_drops_everywhere(modes):
+    """Keras does in m(x); its predict gives its own mode to all layers, whatever their calls said."""
+    model = called(layers.Dropout(1.0), *modes, None)
+    for y in (model(X), model(X, training=False), model.predict(X)):
+        np.testing.assert_array_equal(y, 0 * X)
+    theirs = called(keras().layers.Dropout(0.999999), *modes[1:], None, library=keras())
+    if True in modes[1:]:
+        np.testing.assert_array_equal(theirs(X), 0 * X)
+
+
+@pytest.mark.parametrize("way", ["as it is", "clone", "json", ".keras", ".h5"])
+@pytest.mark.parametrize("modes", [(None, False), (None, False, None), (False, True), (None, None, False)])
+def test_a_base_called_in_inference_mode_stays_in_it(modes, way, tmp_path):
+    """What Keras's guide to transfer learning promises: statistics stay, and factors learn by them."""
+    k.utils.set_random_seed(2)
+    model = called(layers.BatchNormalization(), *modes, None)
+    model.set_weights([array + 0.5 for array in model.get_weights()])
+    start, flat = model.get_weights(), called(layers.BatchNormalization(), False)
+    flat.set_weights(start)
+    if way != "as it is":
+        model = again(model, way, tmp_path)
+    for one in (model, flat):
+        one.compile("sgd", "mse")
+        one.fit(X, 2 * X, 4, 2, shuffle=False, verbose=0)
+        np.testing.assert_array_equal(one.get_weights()[2:], start[2:])
+        assert not np.array_equal(one.get_weights()[0], start[0])
+    np.testing.assert_array_equal(model.get_weights(), flat.get_weights())
+    np.testing.assert_array_equal(model.predict(X), flat.predict(X))
+
+
+def test_a_call_in_the_middle_says_nothing_about_the_others():
+    """One base, called twice: once it follows fit, once it doesn't."""
+    base = called(layers.BatchNormalization(), None)
+    x = k.Input((4,))
+    model = k.Model(x, layers.Add()([base(x), base(x, training=False)]))
+    model.compile("sgd", "mse")
+    model.fit(X, X, 8, verbose=0)
+    np.testing.assert_allclose(base.layers[-1].moving_mean.numpy(), 0.01 * X.mean(0), rtol=1e-4)
+
+
+def test_batches_meet_only_where_a_call_is_in_training():
+    for mode, wanted in ((None, [False, True]), (False, [False, False]), (True, [True, True])):
+        plan = Plan(called(layers.BatchNormalization(), None, mode, None).graph)
+        assert [plan.gathers(training) for training in (False, True)] == wanted
+
+
+def test_what_is_drawn_in_inference_is_drawn_anew():
+    """The spread of many predictions tells how sure a model is (Monte Carlo dropout)."""
+    for layer in (layers.Dropout(0.5), called(layers.Dropout(0.5), None)):
+        model = called(layer, True)
+        for run in (model, lambda x, model=model: model.predict(x, batch_size=4)):
+            first, second = run(np.ones((8, 4))), run(np.ones((8, 4)))
+            assert not np.array_equal(first, second)
+            assert not np.array_equal(first[:4], first[4:])

@@ -88,13 +88,13 @@ class Plan:
         masks = [None if mask is None else slots[id(mask)] for mask in graph.masks]
         return [slots[id(tensor)] for tensor in graph.outputs], masks
 
-    def _expand(self, node, sources):
+    def _expand(self, node, sources, training):
         operation = node.operation
         count = len(node.positional)
         given = [self._fitting(operation, slot) for slot in sources[:count]]
         sources = [*given, *sources[count:]]
         targets = [self._slot(tensor) for tensor in node.outputs]
-        step = Step(operation, operation, sources, targets, node.keywords.get("training"))
+        step = Step(operation, operation, sources, targets, training)
         step.names, step.options = node.names, node.options
         self.steps.append(step)
         if operation.output_activation is not None and operation.output_activation.name != "linear":

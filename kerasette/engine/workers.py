@@ -35,6 +35,7 @@ class Engine:
     Attributes:
         runs: the contiguous runs of the trained parameters.
         gradients: one vector for each run, filled by `run(backward=True)`.
+        draws_always: whether some call of a random layer fixed training=True, so that inference draws too.
     """
 
     def __init__(self, plan, *, xp, dtype, trained=(), heads=(), seed=0):
@@ -54,6 +55,7 @@ class Engine:
         self._parameter_bytes = sum(run.theta.nbytes for run in self.runs)
         self._loss_couples = any(head is not None and head.loss.couples_batch for head in self.heads)
         self.keeps_state = any(step.operation.keeps_state for step in plan.steps)
+        self.draws_always = any(step.training and step.operation.draw is not None for step in plan.steps)
         self._is_masked = any(slot is not None for slot in plan.masks)
         self.masks = None  # after a batch: the mask of each output, where some output has one
         self._meetings = {}  # number of parts -> Meeting
@@ -236,11 +238,11 @@ class Engine:
                 part += parameter.regularizer.gradient(parameter.value).reshape(-1)
         return total
 
-    def predict(self, xs):
-        """Returns the outputs for the arrays `xs` as new arrays on the host."""
+    def predict(self, xs, step=0):
+        """Returns the outputs for the arrays `xs` as new arrays on the host; `step` as in `run`."""
         if self.xp is not np:
             xs = [to_module(self.xp, x) for x in xs]
-        _, _, outs = self.run(xs)
+        _, _, outs = self.run(xs, step=step)
         if len(self.cuts(len(xs[0]), False)) > 1 or self.xp is not np:
             return [to_numpy(out) for out in outs]  # these are no buffers of an executor
         return [out.copy() for out in outs]

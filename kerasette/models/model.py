@@ -3,7 +3,7 @@
 from kerasette.backend import module, xp_of
 from kerasette.engine.unfolding import unfold
 from kerasette.errors import hint, type_error, value_error
-from kerasette.graph import Graph, Node, SymbolicTensor
+from kerasette.graph import Graph, SymbolicTensor
 from kerasette.layers.base import Layer, as_tensor, auto_name
 from kerasette.models.training import Trainer
 from kerasette.params import lay_out
@@ -165,7 +165,7 @@ class Model(Trainer, Layer):
         if list(input_shapes) == [tensor.shape[1:] for tensor in self.graph.inputs]:
             result = tuple(tensor.shape[1:] for tensor in tensors)
         else:
-            shapes = unfold(self.graph, input_shapes, Node.output_shapes)
+            shapes = unfold(self.graph, input_shapes, lambda node, given, _: node.output_shapes(given))
             result = tuple(shapes[id(tensor)] for tensor in tensors)
         return result[0] if len(result) == 1 else result
 

@@ -270,7 +270,7 @@ class Trainer(Compiled):
                 if listeners:
                     listeners.call("on_predict_batch_begin", number)
                 with each:
-                    collected.append(engine.predict(xs))
+                    collected.append(engine.predict(xs, next_seed() if engine.draws_always else 0))
                 if listeners:
                     listeners.call("on_predict_batch_end", number)
         if listeners:
@@ -297,7 +297,8 @@ class Trainer(Compiled):
             self._predictor = None  # what is frozen behaves as in inference
         engine = self._predict_engine()
         with self._lock:
-            _, _, outs = engine.run(xs, training=training, step=next_seed() if training else 0)
+            step = next_seed() if training or engine.draws_always else 0
+            _, _, outs = engine.run(xs, training=training, step=step)
             return [out.copy() for out in outs]
 
     # ------------------------------------------------------------ single batches
