@@ -110,6 +110,11 @@ class Node:
         return list(result) if result and isinstance(result[0], tuple) else [result]
 
 
+def computed(dtype: str) -> str:
+    """Returns the type that values of type `dtype` take part in: floats of any size in the default one."""
+    return floatx() if dtype.startswith("float") else dtype
+
+
 def described(operation, shapes, further):
     """Returns the operation's output_shape for `shapes` and those of the `further` keywords that it takes."""
     known = signature(operation.output_shape).parameters
@@ -290,7 +295,7 @@ class Operation:
         node = Node(self, inputs, keywords, named, options)
         batch = next((tensor.shape[0] for tensor in inputs if tensor.shape[0] is not None), None)
         shapes = node.output_shapes([tensor.shape[1:] for tensor in node.inputs])
-        dtype = self.output_dtype(*[tensor.dtype for tensor in inputs])
+        dtype = self.output_dtype(*[computed(tensor.dtype) for tensor in inputs])
         node.outputs = tuple(
             SymbolicTensor((batch, *shape), dtype, node, index, self.name)
             for index, shape in enumerate(shapes)

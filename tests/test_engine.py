@@ -319,3 +319,29 @@ def test_whole_numbers_become_floats_where_a_layer_computes_with_them(dtype):
     found, wanted = model.predict(x, verbose=0), same.predict(x.astype("float32"), verbose=0)
     np.testing.assert_array_equal(found, wanted)
     assert np.isfinite(model.train_on_batch(x, np.ones((8, 2))))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+@pytest.mark.parametrize("first", ["Dense", "Flatten", "Dropout", "LSTM", "Conv2D", "cast", "state"])
+def test_floats_of_another_size_are_computed_in_the_default_type(first, dtype):
+    x = np.random.default_rng(0).normal(size=(8, 16)).astype("float16")
+    inputs = k.Input((16,), dtype=dtype)
+    hidden = {
+        "Dense": layers.Dense(4),
+        "Flatten": layers.Flatten(),
+        "Dropout": layers.Dropout(0.0),
+        "LSTM": lambda x: layers.LSTM(4)(layers.Reshape((4, 4))(x)),
+        "Conv2D": lambda x: layers.Flatten()(layers.Conv2D(2, 3)(layers.Reshape((4, 4, 1))(x))),
+        "cast": lambda x: k.ops.cast(k.ops.cast(x, "float32") + 1.0, "float64") * x,
+        "state": lambda x: layers.GRU(16)(layers.Reshape((4, 4))(x), initial_state=x),
+    }[first](inputs)
+    model = k.Model(inputs, [hidden, layers.Dense(2)(hidden)])
+    same = k.models.clone_model(model, input_tensors=k.Input((16,)))
+    same.set_weights(model.get_weights())
+    for one in (model, same):
+        one.compile("sgd", ["mse", "mse"])
+        one.fit(x, [np.ones((8, hidden.shape[1])), np.ones((8, 2))], 4, shuffle=False, verbose=0)
+    for found, wanted in zip(model.predict(x), same.predict(x), strict=True):
+        assert found.dtype == "float32"
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    assert [tensor.dtype for tensor in model.outputs] == ["float32", "float32"]

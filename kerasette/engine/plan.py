@@ -11,6 +11,7 @@ from kerasette.engine import rewrites
 from kerasette.engine.steps import Activate, Cast, Penalize, Step
 from kerasette.engine.unfolding import unfold
 from kerasette.functions.kernels import compiled
+from kerasette.graph import computed
 
 CACHE_BYTES = 1 << 23  # one core's share of the last-level cache: activations of a micro-batch should fit
 SHORT_CALL = 1 << 14  # bytes: shorter results take less time than the call that makes them
@@ -91,8 +92,8 @@ class Plan:
     def _expand(self, node, sources, training):
         operation = node.operation
         count = len(node.positional)
-        given = [self._fitting(operation, slot) for slot in sources[:count]]
-        sources = [*given, *sources[count:]]
+        fitting = [getattr(operation, "input_dtype", computed)] * count + [computed] * len(node.names)
+        sources = [self._fitting(operation, *both) for both in zip(sources, fitting, strict=True)]
         targets = [self._slot(tensor) for tensor in node.outputs]
         step = Step(operation, operation, sources, targets, training)
         step.names, step.options = node.names, node.options
@@ -105,10 +106,16 @@ class Plan:
             targets = [self._append(penalty, operation, [one])[0] for one in targets]
         return targets
 
-    def _fitting(self, operation, slot):
-        """Returns the slot with the values of `slot` in the type that the layer computes in."""
-        wanted = getattr(operation, "input_dtype", None)
-        if wanted is None or wanted(self._dtypes[slot]).startswith("float") == self._has_gradient[slot]:
+    def _fitting(self, operation, slot, wanted):
+        """Returns the slot with the values of `slot` in the type that the operation computes in.
+
+        Args:
+            operation: for which they are.
+            slot: where they are.
+            wanted: function of their type that returns the one that the operation takes.
+        """
+        dtype, taken = self._dtypes[slot], wanted(self._dtypes[slot])
+        if dtype in ("float", taken) or not taken.startswith("float"):
             return slot
         return self._append(Cast(), operation, [slot])[0]
 

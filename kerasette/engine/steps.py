@@ -81,12 +81,15 @@ class Activate(Inserted):
 
 
 class Cast(Inserted):
-    """The step that makes floats of whole numbers for a layer that computes with floats."""
+    """The step that makes floats of the model's own type: of whole numbers, or of floats of another size."""
 
     def forward(self, ctx, w, x):
         y = ctx.buffer("y", x.shape)
         y[...] = x
         return y, None
+
+    def backward(self, ctx, w, dw, dy, cache):
+        return dy
 
 
 class Penalize(Inserted):
