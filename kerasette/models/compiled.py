@@ -82,26 +82,33 @@ class Compiled(Portable):
             loss = loss_fn
         compiling.check_switches(run_eagerly, steps_per_execution, jit_compile, auto_scale_loss)
         optimizer, loss = compiling.sort_out(optimizer, loss)
-        self.optimizer = compiling.optimizer_of(optimizer)
-        self.loss = loss
-        self._compiled = {
+        optimizer = compiling.optimizer_of(optimizer)
+        wanted = {
             "loss": loss,
             "loss_weights": loss_weights,
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
         }
-        self._engine = None
         if self.built:
-            self._make_engine()
+            self._make_engine(wanted, optimizer)
             self._settle()
         else:
             compiling.check_names(loss, metrics, weighted_metrics)
+            self._engine = None
+        self.optimizer, self.loss, self._compiled = optimizer, loss, wanted
         return self
 
-    def _make_engine(self, seed=None):
-        """Makes the plan and the engine for training; which layers are trainable is settled now."""
-        wanted = self._compiled
-        self._switches, self._told = self._trainable_now(), None
+    def _make_engine(self, wanted, optimizer, seed=None):
+        """Makes the plan and the engine for training; which layers are trainable is settled now.
+
+        Args:
+            wanted: what compile() was given, as `_compiled` keeps it.
+            optimizer: what will do the steps.
+            seed: of the engine; drawn unless given.
+
+        Raises:
+            InvalidValue, InvalidType: for what doesn't fit the model, which is then as it was.
+        """
         names = self.output_names
         shapes = [tensor.shape[1:] for tensor in self.graph.outputs]
         losses = compiling.losses_of(wanted["loss"], names, shapes)
@@ -114,27 +121,30 @@ class Compiled(Portable):
             fused=[None if loss is None else loss.fuses_with for loss in losses],
             graded=[loss is not None for loss in losses],
         )
-        self._losses, self._weights = losses, weights
-        self._metrics = MetricSet(
+        metrics = MetricSet(
             compiling.metrics_of(wanted["metrics"], names, "metrics"),
             compiling.metrics_of(wanted["weighted_metrics"], names, "weighted_metrics"),
             names,
             shapes,
             losses,
         )
-        self._engine = self._engine_for(plan, trained, next_seed() if seed is None else seed)
+        tracker = LossTracker(names, losses, weights)
+        check_names(tracker.names, metrics.names)
+        engine = self._engine_for(plan, trained, losses, weights, next_seed() if seed is None else seed)
+        optimizer.build(engine.runs)
+        # From here on nothing fails: a compile() that raises leaves the model as it was.
+        self._switches, self._told = self._trainable_now(), None
+        self._losses, self._weights = losses, weights
+        self._metrics, self._tracker, self._engine = metrics, tracker, engine
         self._constrained = [p for p in trained if p.constraint is not None]
-        self._tracker = LossTracker(names, losses, weights)
-        check_names(self._tracker.names, self._metrics.names)
-        self.optimizer.build(self._engine.runs)
-        self._is_large = sum(run.theta.size for run in self._engine.runs) >= LARGE
+        self._is_large = sum(run.theta.size for run in engine.runs) >= LARGE
         self._steps_done = self._epochs_done = 0
 
-    def _engine_for(self, plan, trained, seed):
+    def _engine_for(self, plan, trained, losses, weights, seed):
         """Returns a new engine that trains `trained` and evaluates."""
         heads = [
             None if loss is None else Head(loss, weight, fused)
-            for loss, weight, fused in zip(self._losses, self._weights, plan.fused, strict=True)
+            for loss, weight, fused in zip(losses, weights, plan.fused, strict=True)
         ]
         return self._engine_of(plan, trained=trained, heads=heads, seed=seed)
 
@@ -167,7 +177,7 @@ class Compiled(Portable):
                 f"{self.name}.{who}: the model isn't compiled.", "Call model.compile(loss, optimizer) first."
             )
         if self._engine is None:
-            self._make_engine()
+            self._make_engine(self._compiled, self.optimizer)
             self._settle()
         self._follow()
         if not self.optimizer.serves(self._engine.runs):
@@ -286,7 +296,7 @@ class Compiled(Portable):
         other, plan = copy(self), self._engine.plan
         trained = [parameter for parameter in self.parameters if parameter in plan.trained]
         other._make_locks()
-        other._engine = self._engine_for(plan, trained, self._engine.seed)
+        other._engine = self._engine_for(plan, trained, self._losses, self._weights, self._engine.seed)
         other._tracker = LossTracker(self.output_names, self._losses, self._weights)
         other._metrics = metrics
         return other

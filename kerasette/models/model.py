@@ -10,6 +10,21 @@ from kerasette.params import lay_out
 from kerasette.registry import register
 
 
+# What Keras's models may override. Nothing here would call it, so a subclass that does is refused.
+_HOOKS = (
+    "call",
+    "train_step",
+    "test_step",
+    "predict_step",
+    "compute_loss",
+    "compute_metrics",
+    "get_metrics_result",
+    "make_train_function",
+    "make_test_function",
+    "make_predict_function",
+)
+
+
 def _upper_floor(name):
     """Returns a module that wraps models: the one way up, taken only when it is asked for."""
     if name == "saving":
@@ -44,6 +59,16 @@ class Model(Trainer, Layer):
     kind = "layer"
     written_as = "keras.src.models.functional", "Functional"
     inputs_wanted = None
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        for hook in _HOOKS:
+            if hasattr(cls, hook):
+                raise type_error(
+                    f"{cls.__name__} defines {hook}(), which no method of a model would ever call.",
+                    "Describe a model by calling layers; for training of your own write a loss, a metric, "
+                    "a callback, or a loop over train_on_batch().",
+                )
 
     def __init__(self, inputs=None, outputs=None, name: str | None = None, trainable: bool = True):
         if inputs is None or outputs is None:

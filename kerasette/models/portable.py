@@ -75,7 +75,7 @@ class Portable:
         wanted, now = self._switches, self._trainable_now()
         try:
             _set_trainable(wanted)
-            self._make_engine(seed)
+            self._make_engine(self._compiled, self.optimizer, seed)
         finally:
             _set_trainable(now)
 
