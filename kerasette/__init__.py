@@ -5,6 +5,7 @@ when it is first used, so importing the package costs little more than importing
 """
 
 import importlib
+import sys
 
 from kerasette.backend import set_backend
 from kerasette.errors import no_attribute
@@ -69,6 +70,19 @@ _MISSING = {  # what Keras has here, and what does the work instead
     "random": "Draw with NumPy; kerasette.utils.set_random_seed seeds everything.",
 }
 _ROOMS = frozenset(name for name in __all__ if name.islower()) - {"set_backend"}
+
+
+class _Elsewhere:
+    """A finder that Python asks last: `from kerasette.applications import VGG16` tells what to do instead."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        package, _, room = name.partition(".")
+        if package == __name__ and room in _MISSING:
+            raise ModuleNotFoundError(f"No module named '{name}'. {_MISSING[room]}", name=name)
+
+
+sys.meta_path.append(_Elsewhere)
 
 
 def __getattr__(name):

@@ -1,6 +1,8 @@
 """Error classes and the sentences they carry: who, what came, what was wanted, what to do."""
 
 import difflib
+import opcode
+import sys
 from collections.abc import Iterable
 
 LONGEST = 400  # characters; a longer message is cut so that the remedy stays on the screen
@@ -83,8 +85,10 @@ def unknown(kind: str, name: object, choices: Iterable[str]) -> InvalidValue:
     return value_error(f"Unknown {kind} '{name}'.", hint(name, choices))
 
 
-def no_attribute(module: str, name: str, choices: Iterable[str], instead: str = "") -> AttributeError:
-    """Returns the error for a name that a module doesn't have.
+def no_attribute(module: str, name: str, choices: Iterable[str], instead: str = "") -> Exception:
+    """Returns the error for a name that a module doesn't have; for the module's `__getattr__` to raise.
+
+    Python drops the text of an AttributeError in `from module import name`, so there it is an ImportError.
 
     Args:
         module, name: as they were written.
@@ -92,6 +96,9 @@ def no_attribute(module: str, name: str, choices: Iterable[str], instead: str = 
         instead: what to do where Keras has that name; the nearest name unless given.
     """
     known = "" if name.startswith("__") else instead or hint(name, choices)
+    asking = sys._getframe(2)  # of whoever made Python call __getattr__
+    if opcode.opname[asking.f_code.co_code[asking.f_lasti]] == "IMPORT_FROM":
+        return ImportError(f"cannot import name '{name}' from '{module}'. {known}".rstrip(), name=name)
     return AttributeError(f"module '{module}' has no attribute '{name}'. {known}".rstrip(), name=name)
 
 

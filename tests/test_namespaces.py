@@ -1,5 +1,7 @@
 """Keras's names stand where Keras has them; what is asked for and isn't there is told."""
 
+import importlib.util
+
 import pytest
 
 import kerasette as k
@@ -40,7 +42,8 @@ def test_what_the_package_lacks_is_told(name, told):
         ("layers", "TextVectorization", "arrays of numbers"),
         ("losses", "MeanSquareError", "Did you mean 'MeanSquaredError'"),
         ("metrics", "Acuracy", "Did you mean 'Accuracy'"),
-        ("optimizers", "Muon", "Known: Adadelta"),
+        ("optimizers", "Muon", "AdamW"),
+        ("optimizers", "LossScaleOptimizer", "leave it out"),
         ("callbacks", "TensorBoard", "CSVLogger"),
         ("callbacks", "EarlyStop", "Did you mean 'EarlyStopping'"),
         ("activations", "rellu", "Did you mean 'relu'"),
@@ -48,7 +51,8 @@ def test_what_the_package_lacks_is_told(name, told):
         ("constraints", "max_nrm", "Did you mean 'max_norm'"),
         ("models", "load_modle", "Did you mean 'load_model'"),
         ("saving", "load_modle", "Did you mean 'load_model'"),
-        ("datasets", "cifar10", "Known: fashion_mnist"),
+        ("datasets", "cifar10", "get_file"),
+        ("datasets", "mnits", "Did you mean 'mnist'"),
         ("config", "set_float", "Did you mean 'set_floatx'"),
         ("utils", "to_categoricl", "Did you mean 'to_categorical'"),
         ("utils", "image_dataset_from_directory", "PyDataset"),
@@ -60,6 +64,29 @@ def test_what_a_room_lacks_is_told(room, name, told):
     with pytest.raises(AttributeError, match=rf"'kerasette.{room}' has no attribute '{name}'. .*{told}"):
         getattr(module, name)
     assert not hasattr(module, name)
+    with pytest.raises(ImportError, match=rf"cannot import name '{name}' from 'kerasette.{room}'. .*{told}"):
+        exec(f"from kerasette.{room} import {name}")
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("from kerasette.applications import VGG16", "pretrained"),
+        ("from kerasette.applications.vgg16 import VGG16", "pretrained"),
+        ("from kerasette import applications", "pretrained"),
+        ("from kerasette import Sequental", "Did you mean 'Sequential'"),
+        ("import kerasette.mixed_precision", "set_floatx"),
+    ],
+)
+def test_imports_of_what_the_package_lacks_say_what_to_do(statement, told):
+    with pytest.raises(ImportError, match=told):
+        exec(statement)
+
+
+def test_other_missing_modules_are_left_to_python():
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'kerasette.nothing'$"):
+        exec("import kerasette.nothing")
+    assert importlib.util.find_spec("kerasette.nothing") is None
 
 
 def test_clear_session_stands_where_scripts_look_for_it():

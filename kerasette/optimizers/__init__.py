@@ -70,6 +70,11 @@ __all__ = [
     "serialize",
 ]
 
+_INSTEAD = {  # what Keras has here, and what to do
+    **dict.fromkeys(("Adafactor", "Lamb", "Muon"), "Adam and AdamW are what comes nearest."),
+    "LossScaleOptimizer": "Numbers are float32 or float64, which need no scaled loss: leave it out.",
+}
+
 
 def __getattr__(name):
-    raise no_attribute(__name__, name, __all__)
+    raise no_attribute(__name__, name, __all__, _INSTEAD.get(name, ""))
