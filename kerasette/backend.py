@@ -168,6 +168,12 @@ def _threads_from_environment() -> int:
     return positive_int("environment", "KERASETTE_THREADS", int(asked))
 
 
+def apart(array, given):
+    """Returns `array`, or a copy where its memory may be that of one of the arrays `given`."""
+    xp = xp_of(array)
+    return array.copy() if any(xp.may_share_memory(array, one) for one in given) else array
+
+
 # ---------------------------------------------------------------- random numbers
 
 

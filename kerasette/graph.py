@@ -302,11 +302,11 @@ class Operation:
         )
         return node.outputs if len(shapes) > 1 else node.outputs[0]
 
-    def eager_call(self, xp, xs, w, *, training=False, seed=None, named=None):
-        """Returns the output for the arrays `xs` at once, activation included."""
+    def eager_call(self, xp, xs, w, *, training=False, key=None, named=None):
+        """Returns the output for the arrays `xs` at once, activation included; `key` is that of `Random`."""
         ctx = Context(xp, training=training, need_dx=False, trainable=self.trainable)
         if training and self.draw is not None:
-            rng = Random(xp, next_seed() if seed is None else seed)
+            rng = Random(xp, *((next_seed(),) if key is None else key))
             ctx.noise = self.draw(rng, len(xs[0]), *[x.shape[1:] for x in xs])
         ctx.batch = len(xs[0])
         named = named or {}

@@ -22,6 +22,7 @@ class Parameter:
         shape, dtype: of the array.
         value: the array itself, on the host or a device; written to, never replaced by its users.
         trainable: whether gradients may change it (moving averages: no).
+        made_trainable: what `trainable` was at first; it decides the place among the layer's weights.
         regularizer, constraint: objects of that kind, or None.
         home: the Home it lives in, or None as long as no model holds it.
         offset: where it begins in its home.
@@ -31,6 +32,7 @@ class Parameter:
         "constraint",
         "home",
         "layer_name",
+        "made_trainable",
         "name",
         "offset",
         "regularizer",
@@ -42,7 +44,7 @@ class Parameter:
         self.name = name
         self.layer_name = layer_name
         self.value = value
-        self.trainable = trainable
+        self.trainable = self.made_trainable = trainable
         self.regularizer = regularizer
         self.constraint = constraint
         self.home = None

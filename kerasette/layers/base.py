@@ -2,16 +2,15 @@
 
 import numpy as np
 
-from kerasette import constraints, initializers, regularizers
-from kerasette.backend import floatx, is_array, module, to_module, xp_of
+from kerasette import regularizers
+from kerasette.backend import apart, floatx, is_array, module, to_module, xp_of
 from kerasette.errors import one_of, positive_int, type_error, unknown_argument, value_error
 from kerasette.graph import Operation, SymbolicTensor, described
-from kerasette.layers import masking, penalties
-from kerasette.params import new_parameter
+from kerasette.layers import masking, penalties, weights
 from kerasette.registry import Aliased, Configurable, auto_name, register, snake_case
 
 
-class Layer(penalties.Penalized, Operation, Configurable, metaclass=Aliased):
+class Layer(penalties.Penalized, weights.Weighted, Operation, Configurable, metaclass=Aliased):
     """Base of all layers. A layer stores its arguments, and nothing of any call.
 
     Args:
@@ -66,94 +65,7 @@ class Layer(penalties.Penalized, Operation, Configurable, metaclass=Aliased):
         self._params = {}
         self._nodes = []
         self._own_output = None
-
-    # ------------------------------------------------------------ parameters
-
-    def add_param(
-        self, name, shape, initializer="glorot_uniform", *, trainable=True, regularizer=None, constraint=None
-    ):
-        """Makes a parameter of this layer and returns its handle; `w[name]` is its array in forward.
-
-        Args:
-            name: unique within the layer.
-            shape: tuple of whole numbers.
-            initializer, regularizer, constraint: names or objects.
-            trainable: False for statistics that training keeps by other means than gradients.
-        """
-        if name in self._params:
-            raise value_error(f"{self.name} already has a parameter '{name}'.")
-        parameter = new_parameter(
-            name,
-            shape,
-            initializers.get(initializer),
-            self.dtype,
-            layer_name=self.name,
-            trainable=trainable,
-            regularizer=regularizers.get(regularizer),
-            constraint=constraints.get(constraint),
-        )
-        self._params[name] = parameter
-        return parameter
-
-    def add_weight(self, shape=(), initializer="glorot_uniform", *, name=None, **keywords):
-        """Keras's name and order of arguments for `add_param`."""
-        return self.add_param(name or f"variable_{len(self._params)}", shape, initializer, **keywords)
-
-    def __getattr__(self, name):
-        params = self.__dict__.get("_params")
-        if params and name in params:
-            return params[name]
-        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'", name=name, obj=self)
-
-    @property
-    def parameters(self):
-        """All parameters, in the order of Keras: trainable ones first."""
-        return sorted(self._params.values(), key=lambda parameter: not parameter.trainable)
-
-    weights = variables = property(lambda self: list(self.parameters))
-
-    @property
-    def trainable_weights(self):
-        """The parameters that training may change now."""
-        return [p for p in self.parameters if p.trainable] if self.trainable else []
-
-    @property
-    def non_trainable_weights(self):
-        """The parameters that training leaves alone now."""
-        return [p for p in self.parameters if not (p.trainable and self.trainable)]
-
-    trainable_variables = property(lambda self: self.trainable_weights)
-    non_trainable_variables = property(lambda self: self.non_trainable_weights)
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training may change the parameters; compiled models notice at their next compile()."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value):
-        self._trainable = bool(value)
-
-    def count_params(self) -> int:
-        """Returns the number of elements of all parameters."""
-        return sum(parameter.size for parameter in self.parameters)
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Returns copies of all parameters, in Keras's order."""
-        return [parameter.numpy() for parameter in self.parameters]
-
-    def set_weights(self, weights) -> None:
-        """Writes `weights` (arrays as `get_weights` gives them) into the parameters; all or none.
-
-        Raises:
-            InvalidValue: where their number or a shape differs.
-        """
-        parameters = self.parameters
-        if len(weights) != len(parameters):
-            raise value_error(f"{self.name} has {len(parameters)} weights, got {len(weights)} to set.")
-        checked = [parameter.checked(value) for parameter, value in zip(parameters, weights, strict=True)]
-        for parameter, value in zip(parameters, checked, strict=True):
-            parameter.assign(value)
+        self._draws = 0  # how often a seeded layer has drawn for calls on arrays
 
     # ------------------------------------------------------------ shapes
 
@@ -263,9 +175,19 @@ class Layer(penalties.Penalized, Operation, Configurable, metaclass=Aliased):
             self, shapes, {**{k: v.shape[1:] for k, v in named.items()}, **options}
         )  # raises where they don't fit
         w = {key: parameter.value for key, parameter in self.keyed_parameters().items()}
-        seed = getattr(self, "seed", None)
         training = self.trains_by_default if training is None else bool(training)
-        return self.eager_call(xp, xs, w, training=training, seed=seed, named={**named, **options})
+        key = self._next_key() if training else None
+        y = self.eager_call(xp, xs, w, training=training, key=key, named={**named, **options})
+        given = (*xs, *named.values())
+        return tuple(apart(one, given) for one in y) if isinstance(y, (tuple, list)) else apart(y, given)
+
+    def _next_key(self):
+        """Returns the key of the random numbers of this call on arrays: a layer's seed gives a sequence."""
+        seed = getattr(self, "seed", None)
+        if seed is None:
+            return None
+        self._draws += 1
+        return seed, self._draws
 
     def _as_input(self, xp, value):
         array = value if is_array(value) else np.asarray(value)
