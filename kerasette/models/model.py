@@ -9,7 +9,6 @@ from kerasette.models.training import Trainer
 from kerasette.params import lay_out
 from kerasette.registry import register
 
-
 # What Keras's models may override. Nothing here would call it, so a subclass that does is refused.
 _HOOKS = (
     "call",
