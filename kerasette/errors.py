@@ -1,6 +1,7 @@
 """Error classes and the sentences they carry: who, what came, what was wanted, what to do."""
 
 import difflib
+import math
 import opcode
 import sys
 from collections.abc import Iterable
@@ -138,3 +139,21 @@ def fraction(owner: str, argument: str, value: object, *, below_one: bool = Fals
     if not 0 <= number <= 1 or (below_one and number == 1) or isinstance(value, bool):
         raise value_error(f"{owner}: {argument} must be a number from 0 to {top}, got {value!r}.")
     return number
+
+
+def finite(owner: str, argument: str, value: object) -> float:
+    """Returns `value` as a float, or raises where it is no finite number."""
+    number = as_number(value)
+    if number is None or not math.isfinite(number):
+        raise value_error(f"{owner}: {argument} must be a number, got {value!r}.")
+    return number
+
+
+def as_number(value: object) -> float | None:
+    """Returns `value` as a float, or None for texts, bools and what is no number."""
+    if isinstance(value, (str, bool)):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

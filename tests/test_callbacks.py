@@ -1,5 +1,6 @@
 """Callbacks: the same decisions as Keras's on the same numbers, the same arguments, and what is refused."""
 
+import contextlib
 import inspect
 import math
 
@@ -8,7 +9,6 @@ import pytest
 
 import kerasette as kt
 from kerasette import callbacks, errors
-from kerasette.callbacks.monitor import Monitor
 from tests.callback_runs import ROUNDS, Model, direction, run, sequence_of, tiny
 from tests.keras_oracle import keras
 
@@ -122,31 +122,87 @@ def test_nan_is_never_an_improvement():
 # ---------------------------------------------------------------- which way is better
 
 
-def test_auto_goes_the_way_of_keras():
-    """Every metric of Keras that has a direction, by its own name."""
-    room, seen = keras().metrics, 0
+def directions(room):
+    """Returns {name: direction or None} of every metric of a library."""
     tries = (
         *({}, {"num_classes": 2}, {"num_classes": 2, "target_class_ids": [0]}, {"specificity": 0.5}),
         *({"recall": 0.5}, {"sensitivity": 0.5}, {"precision": 0.5}),
     )
+    found = {}
     for name in dir(room):
         item = getattr(room, name)
-        if not (inspect.isclass(item) and name[0].isupper()):
-            continue
-        for options in tries:
-            try:
-                metric = item(**options)
-                break
-            except Exception:
-                metric = None
-        known = getattr(metric, "_direction", None)
-        if known is not None:
-            seen += 1
-            for prefix in ("", "val_"):
-                assert Monitor(prefix + metric.name)._higher == (known == "up"), metric.name
-    assert seen > 35
-    for name in ("loss", "val_loss", "accuracy_loss", "val_out_accuracy_loss"):
-        assert not Monitor(name)._higher
+        for options in tries if inspect.isclass(item) and name[0].isupper() else ():
+            with contextlib.suppress(Exception):
+                found.setdefault(name, getattr(item(**options), "_direction", None))
+    return found
+
+
+def test_metrics_get_better_in_the_direction_of_keras():
+    ours, theirs = directions(kt.metrics), directions(keras().metrics)
+    assert len(ours) > 40
+    assert ours == {name: theirs[name] for name in ours}
+
+
+def watched(make, metrics, monitor, loss="mse"):
+    """Returns an EarlyStopping that has watched `monitor` for a step."""
+    stopping = callbacks.EarlyStopping(monitor)
+    model, x, y = tiny()
+    model.compile("sgd", loss, metrics=metrics(kt.metrics))
+    model.fit(x, y, verbose=0, callbacks=[make, stopping], validation_data=(x, y))
+    return stopping
+
+
+@pytest.mark.parametrize(
+    ("metrics", "monitor", "higher"),
+    [
+        (lambda room: [room.BinaryAccuracy(name="hit")], "hit", True),
+        (lambda room: [room.BinaryAccuracy(name="hit")], "val_hit", True),
+        (lambda room: [room.MeanSquaredError(name="accuracy_of_sorts")], "accuracy_of_sorts", False),
+        (lambda room: ["accuracy"], "val_accuracy", True),
+        (lambda room: ["acc", "mse"], "mse", False),
+        (lambda room: [room.binary_accuracy], "binary_accuracy", True),
+        (lambda room: [kt.losses.cosine_similarity], "cosine_similarity", False),
+        (lambda room: ["cosine_similarity"], "cosine_similarity", True),
+        (lambda room: [kt.losses.Huber(name="h")], "h", False),
+        (lambda room: [], "val_loss", False),
+    ],
+)
+def test_auto_asks_the_metric(metrics, monitor, higher):
+    stopping = watched(callbacks.Callback(), metrics, monitor)
+    assert stopping.best is not None
+    assert stopping.improves(stopping.best + 1, stopping.best) == higher
+    assert stopping.improves(stopping.best - 1, stopping.best) != higher
+
+
+def test_auto_knows_the_losses_and_metrics_of_several_outputs():
+    first = kt.Input((3,))
+    model = kt.Model(first, [kt.layers.Dense(1, name="a")(first), kt.layers.Dense(1, name="b")(first)])
+    model.compile("sgd", "mse", metrics={"a": [kt.metrics.R2Score(name="fit")]})
+    wanted = {"loss": "down", "a_loss": "down", "b_loss": "down", "a_fit": "up", "fit": None}
+    assert {name: model.direction_of(name) for name in wanted} == wanted
+
+
+class Noted(callbacks.Callback):
+    """Reports a number of its own, and knows whether a batch was trained."""
+
+    trained = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.trained = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["mine"] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("monitor", "early"), [("tally", True), ("val_tally", True), ("lambda", True), ("mine", False)]
+)
+def test_auto_asks_for_a_mode_where_nothing_tells(monitor, early):
+    """As in Keras, but before training where that is possible."""
+    noted = Noted()
+    with pytest.raises(ValueError, match=f"'{monitor}' is better. Pass mode='max'"):
+        watched(noted, lambda room: [room.FalsePositives(name="tally"), lambda y, p: p[:, 0]], monitor)
+    assert noted.trained != early
 
 
 def test_unknown_names_warn_once_with_a_hint():

@@ -39,6 +39,7 @@ class EarlyStopping(Monitor):
         self.on_train_begin()
 
     def on_train_begin(self, logs=None):
+        super().on_train_begin()
         self.wait = 0
         self.stopped_epoch = 0
         self.best = None
@@ -52,7 +53,7 @@ class EarlyStopping(Monitor):
         if self.restore_best_weights and self.best_weights is None:
             self.best_weights, self.best_epoch = self.model.get_weights(), epoch
         self.wait += 1
-        if self.improves(value, self.worst() if self.best is None else self.best):
+        if self.improves(value, self.best):
             self.best, self.best_epoch = value, epoch
             if self.restore_best_weights:
                 self.best_weights = self.model.get_weights()

@@ -91,7 +91,8 @@ class ReduceLROnPlateau(Monitor):
         self.on_train_begin()
 
     def on_train_begin(self, logs=None):
-        self.best = self.worst()
+        super().on_train_begin()
+        self.best = None
         self.wait = 0
         self.cooldown_counter = 0
 

@@ -47,7 +47,7 @@ class ModelCheckpoint(Monitor):
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
-        self.best = self.worst() if initial_value_threshold is None else initial_value_threshold
+        self.best = initial_value_threshold
         self._epoch = 0
         self._batches = 0
 

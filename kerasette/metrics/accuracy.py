@@ -86,8 +86,14 @@ def sparse_top_k_categorical_accuracy(y_true, y_pred, k=5, from_sorted_ids=False
     return _in_top_k(labels.astype("int64"), y_pred, k)
 
 
+class _Share(Averaged):
+    """The share of samples that are right."""
+
+    _direction = "up"
+
+
 @register("metric")
-class Accuracy(Averaged):
+class Accuracy(_Share):
     """How often y_true equals y_pred.
 
     >>> Accuracy()([1, 2, 3, 4], [0, 2, 3, 4])
@@ -101,7 +107,7 @@ class Accuracy(Averaged):
 
 
 @register("metric")
-class BinaryAccuracy(Averaged):
+class BinaryAccuracy(_Share):
     """How often y_true (0 or 1) equals y_pred > threshold.
 
     Args:
@@ -118,7 +124,7 @@ class BinaryAccuracy(Averaged):
 
 
 @register("metric")
-class CategoricalAccuracy(Averaged):
+class CategoricalAccuracy(_Share):
     """How often the largest prediction is at the largest of y_true, which has one column a class."""
 
     function = staticmethod(categorical_accuracy)
@@ -128,7 +134,7 @@ class CategoricalAccuracy(Averaged):
 
 
 @register("metric")
-class SparseCategoricalAccuracy(Averaged):
+class SparseCategoricalAccuracy(_Share):
     """How often the largest prediction is at the class number y_true."""
 
     function = staticmethod(sparse_categorical_accuracy)
@@ -138,7 +144,7 @@ class SparseCategoricalAccuracy(Averaged):
 
 
 @register("metric")
-class TopKCategoricalAccuracy(Averaged):
+class TopKCategoricalAccuracy(_Share):
     """How often the largest of y_true is among the k largest predictions.
 
     Args:
@@ -155,7 +161,7 @@ class TopKCategoricalAccuracy(Averaged):
 
 
 @register("metric")
-class SparseTopKCategoricalAccuracy(Averaged):
+class SparseTopKCategoricalAccuracy(_Share):
     """How often the class number y_true is among the k largest predictions.
 
     Args:

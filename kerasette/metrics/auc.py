@@ -33,6 +33,8 @@ class AUC(Decisions):
     0.75
     """
 
+    _direction = "up"
+
     def __init__(
         self,
         num_thresholds=200,

@@ -5,6 +5,7 @@ import numpy as np
 from kerasette import initializers, registry
 from kerasette.backend import FLOATS, floatx, is_array, to_numpy, xp_of
 from kerasette.errors import one_of, type_error, value_error
+from kerasette.functions import values
 from kerasette.registry import Aliased, Configurable, auto_name, register, snake_case
 
 
@@ -118,6 +119,7 @@ class Metric(Configurable, metaclass=Aliased):
 
     kind = "metric"
     dtypes = FLOATS
+    _direction: str | None = None  # "up" or "down" is better (Keras's name): for callbacks with mode="auto"
 
     def __init__(self, dtype=None, name=None):
         who = type(self).__name__
@@ -293,6 +295,15 @@ class Averaged(Mean):
         self._add(self.samples(y_true, y_pred), sample_weight)
 
 
+def _direction_of(fn):
+    """Returns which way the mean of `fn` gets better, where it is a loss or the function of a metric."""
+    name = getattr(fn, "__name__", "")
+    if hasattr(fn, "forward") or vars(values).get(name) is fn:
+        return "down"
+    metric = registry.find("metric", name) if registry.is_known("metric", name) else None
+    return metric._direction if getattr(metric, "function", None) is fn else None
+
+
 class _Open(Aliased):
     """Lets a constructor pass any further argument on to a function."""
 
@@ -316,6 +327,7 @@ class MeanMetricWrapper(Averaged, metaclass=_Open):
         super().__init__(name or snake_case(getattr(fn, "__name__", None) or fn.name), dtype)
         self.fn = fn
         self.arguments = kwargs
+        self._direction = _direction_of(fn)
 
     def samples(self, y_true, y_pred):
         """Returns the values that are averaged."""

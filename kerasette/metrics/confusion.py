@@ -198,6 +198,8 @@ class FalseNegatives(_Count):
 class _Share(Decisions):
     """True positives over true positives and one kind of error."""
 
+    _direction = "up"
+
     def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None):
         super().__init__(dtype, name)
         who = type(self).__name__
@@ -247,6 +249,8 @@ class Recall(_Share):
 
 class _Best(Decisions):
     """The largest value of one rate at thresholds where another one reaches a given value."""
+
+    _direction = "up"
 
     def _set(self, value, argument, num_thresholds, class_id):
         who = type(self).__name__

@@ -27,6 +27,7 @@ class IoU(Metric):
     """
 
     dtypes = ("int64", "int32", "float32", "float64")
+    _direction = "up"
 
     def __init__(
         self,

@@ -9,8 +9,14 @@ from kerasette.metrics.base import Averaged, spread, weights_like
 from kerasette.registry import register
 
 
+class _Distance(Averaged):
+    """A mean that is better the lower it is."""
+
+    _direction = "down"
+
+
 @register("metric", "mse", "MSE")
-class MeanSquaredError(Averaged):
+class MeanSquaredError(_Distance):
     """mean((y_pred - y_true)^2)."""
 
     function = staticmethod(values.mean_squared_error)
@@ -20,7 +26,7 @@ class MeanSquaredError(Averaged):
 
 
 @register("metric")
-class RootMeanSquaredError(Averaged):
+class RootMeanSquaredError(_Distance):
     """sqrt(mean((y_pred - y_true)^2)): the root is taken of the mean over all batches.
 
     >>> RootMeanSquaredError()([[0.0], [0.0]], [[3.0], [4.0]])  # sqrt(25 / 2)
@@ -43,7 +49,7 @@ class RootMeanSquaredError(Averaged):
 
 
 @register("metric", "mae", "MAE")
-class MeanAbsoluteError(Averaged):
+class MeanAbsoluteError(_Distance):
     """mean(|y_pred - y_true|)."""
 
     function = staticmethod(values.mean_absolute_error)
@@ -53,7 +59,7 @@ class MeanAbsoluteError(Averaged):
 
 
 @register("metric", "mape", "MAPE")
-class MeanAbsolutePercentageError(Averaged):
+class MeanAbsolutePercentageError(_Distance):
     """100 mean(|y_pred - y_true| / max(|y_true|, epsilon))."""
 
     function = staticmethod(values.mean_absolute_percentage_error)
@@ -63,7 +69,7 @@ class MeanAbsolutePercentageError(Averaged):
 
 
 @register("metric", "msle", "MSLE")
-class MeanSquaredLogarithmicError(Averaged):
+class MeanSquaredLogarithmicError(_Distance):
     """mean((log(1 + y_pred) - log(1 + y_true))^2)."""
 
     function = staticmethod(values.mean_squared_logarithmic_error)
@@ -73,7 +79,7 @@ class MeanSquaredLogarithmicError(Averaged):
 
 
 @register("metric")
-class LogCoshError(Averaged):
+class LogCoshError(_Distance):
     """mean(log(cosh(y_pred - y_true)))."""
 
     function = staticmethod(values.log_cosh)
@@ -91,6 +97,7 @@ class CosineSimilarity(Averaged):
         axis: of the vectors.
     """
 
+    _direction = "up"
     options = ("axis",)
 
     def __init__(self, name="cosine_similarity", dtype=None, axis=-1):
@@ -103,7 +110,7 @@ class CosineSimilarity(Averaged):
 
 
 @register("metric")
-class Poisson(Averaged):
+class Poisson(_Distance):
     """mean(y_pred - y_true log(y_pred + epsilon))."""
 
     function = staticmethod(values.poisson)
@@ -113,7 +120,7 @@ class Poisson(Averaged):
 
 
 @register("metric")
-class KLDivergence(Averaged):
+class KLDivergence(_Distance):
     """The mean of sum(y_true log(y_true / y_pred))."""
 
     function = staticmethod(values.kl_divergence)
@@ -126,7 +133,7 @@ class KLDivergence(Averaged):
 
 
 @register("metric", "bce", "BCE")
-class BinaryCrossentropy(Averaged):
+class BinaryCrossentropy(_Distance):
     """The mean binary cross-entropy.
 
     Args:
@@ -145,7 +152,7 @@ class BinaryCrossentropy(Averaged):
 
 
 @register("metric")
-class CategoricalCrossentropy(Averaged):
+class CategoricalCrossentropy(_Distance):
     """The mean categorical cross-entropy; y_true has one column a class.
 
     Args:
@@ -168,7 +175,7 @@ class CategoricalCrossentropy(Averaged):
 
 
 @register("metric")
-class SparseCategoricalCrossentropy(Averaged):
+class SparseCategoricalCrossentropy(_Distance):
     """The mean categorical cross-entropy of class numbers.
 
     Args:
@@ -214,7 +221,7 @@ class SparseCategoricalCrossentropy(Averaged):
 
 
 @register("metric")
-class Hinge(Averaged):
+class Hinge(_Distance):
     """mean(max(1 - y_true y_pred, 0)); labels are -1 and 1, or 0 and 1."""
 
     function = staticmethod(values.hinge)
@@ -224,7 +231,7 @@ class Hinge(Averaged):
 
 
 @register("metric")
-class SquaredHinge(Averaged):
+class SquaredHinge(_Distance):
     """mean(max(1 - y_true y_pred, 0)^2); labels are -1 and 1, or 0 and 1."""
 
     function = staticmethod(values.squared_hinge)
@@ -234,7 +241,7 @@ class SquaredHinge(Averaged):
 
 
 @register("metric")
-class CategoricalHinge(Averaged):
+class CategoricalHinge(_Distance):
     """The mean of max(1 + max((1 - y_true) y_pred) - sum(y_true y_pred), 0); y_true is one-hot."""
 
     function = staticmethod(values.categorical_hinge)

@@ -33,6 +33,8 @@ class FBetaScore(Metric):
         name, dtype: see `Metric`.
     """
 
+    _direction = "up"
+
     def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None):
         super().__init__(dtype, name)
         who = type(self).__name__
@@ -104,6 +106,8 @@ class R2Score(Metric):
     >>> R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]])
     0.571428...
     """
+
+    _direction = "up"
 
     def __init__(self, class_aggregation="uniform_average", num_regressors=0, name="r2_score", dtype=None):
         super().__init__(dtype, name)
@@ -191,6 +195,7 @@ class PearsonCorrelation(Averaged):
         axis: along which they are correlated.
     """
 
+    _direction = "up"
     function = staticmethod(pearson_correlation)
     options = ("axis",)
 
@@ -203,6 +208,7 @@ class PearsonCorrelation(Averaged):
 class ConcordanceCorrelation(Averaged):
     """The mean over samples of the concordance correlation; arguments as in `PearsonCorrelation`."""
 
+    _direction = "up"
     function = staticmethod(concordance_correlation)
     options = ("axis",)
 

@@ -166,6 +166,12 @@ class Compiled(Portable):
         """The metric objects, once the first batch has shown the shape of the targets."""
         return [] if self._engine is None else [metric for _, metric, _, _ in self._metrics.entries or ()]
 
+    def direction_of(self, name: str) -> str | None:
+        """Returns "up" or "down": which way the result `name` of evaluate gets better; None where unknown."""
+        if self._engine is None:
+            return None
+        return "down" if name in self._tracker.names else self._metrics.direction(name)
+
     @property
     def compiled(self) -> bool:
         """Whether compile() has been called."""

@@ -9,6 +9,8 @@ from kerasette.backend import floatx, to_module, to_numpy
 from kerasette.errors import value_error
 from kerasette.metrics.base import plain
 
+_OF_ONE_KIND = {"acc": "accuracy", "ce": "binary_crossentropy", "crossentropy": "binary_crossentropy"}
+
 
 class LossTracker:
     """Means of the losses over an epoch, weighted by batch size as Keras weights them."""
@@ -104,6 +106,15 @@ class MetricSet:
     def names(self) -> list[str]:
         """What the results are called."""
         return [name for name, _, _, _ in self._planned]
+
+    def direction(self, name):
+        """Returns "up" or "down": which way the result `name` gets better; None where that isn't known."""
+        for own, metric, *_ in self.entries or self._planned:
+            if own == name:
+                if isinstance(metric, str):  # the shapes will tell which accuracy or cross-entropy it is
+                    metric = metrics.get(_OF_ONE_KIND.get(metric.lower(), metric))
+                return metric._direction
+        return None
 
     def make(self, y_shapes):
         """Makes the metric objects, once; `y_shapes` are the shapes of one batch's targets."""

@@ -2,7 +2,7 @@
 
 import math
 
-from kerasette.errors import type_error, unknown_argument, value_error
+from kerasette.errors import as_number, type_error, unknown_argument, value_error
 from kerasette.registry import parameters
 
 REMOVED = {
@@ -13,7 +13,7 @@ REMOVED = {
 
 def nonnegative(owner: str, argument: str, value) -> float:
     """Returns `value` as a float, or raises where it is no finite number of at least 0."""
-    number = _number(value)
+    number = as_number(value)
     if number is None or not 0 <= number < math.inf:
         raise value_error(f"{owner}: {argument} must be a number of at least 0, got {value!r}.")
     return number
@@ -21,27 +21,10 @@ def nonnegative(owner: str, argument: str, value) -> float:
 
 def positive(owner: str, argument: str, value) -> float:
     """Returns `value` as a float, or raises where it is no finite number above 0."""
-    number = _number(value)
+    number = as_number(value)
     if number is None or not 0 < number < math.inf:
         raise value_error(f"{owner}: {argument} must be a number greater than 0, got {value!r}.")
     return number
-
-
-def finite(owner: str, argument: str, value) -> float:
-    """Returns `value` as a float, or raises where it is no finite number."""
-    number = _number(value)
-    if number is None or not math.isfinite(number):
-        raise value_error(f"{owner}: {argument} must be a number, got {value!r}.")
-    return number
-
-
-def _number(value) -> float | None:
-    if isinstance(value, (str, bool)):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def learning_rate(owner: str, value):
@@ -52,7 +35,7 @@ def learning_rate(owner: str, value):
     """
     if callable(value) and not isinstance(value, type):
         return value
-    number = _number(value)
+    number = as_number(value)
     if number is None:
         raise value_error(
             f"{owner}: learning_rate must be a number, a LearningRateSchedule or a function",

@@ -1,8 +1,8 @@
 """Ftrl: follow the regularized leader."""
 
-from kerasette.errors import value_error
+from kerasette.errors import finite, value_error
 from kerasette.optimizers.base import Optimizer
-from kerasette.optimizers.checks import finite, nonnegative
+from kerasette.optimizers.checks import nonnegative
 from kerasette.registry import register
 
 NOT_NEGATIVE = (

@@ -4,8 +4,8 @@ import math
 from bisect import bisect_left
 
 from kerasette import registry
-from kerasette.errors import value_error
-from kerasette.optimizers.checks import finite, nonnegative, positive
+from kerasette.errors import finite, value_error
+from kerasette.optimizers.checks import nonnegative, positive
 from kerasette.registry import Configurable, register
 
 
