@@ -19,6 +19,23 @@ def test_adapt_is_that_of_keras(axis):
     for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         assert np.allclose(mine, other, rtol=1e-5)
     assert np.allclose(ours(data), theirs(data).numpy(), atol=1e-5)
+    for mine, other in ((ours.mean, theirs.mean), (ours.variance, theirs.variance)):
+        assert mine.shape == other.shape and np.allclose(mine, other, rtol=1e-5)
+    assert ours.get_config()["mean"] is None
+    again = layers.Normalization.from_config(ours.get_config())
+    again(data)
+    again.set_weights(ours.get_weights())
+    assert np.array_equal(again.mean, ours.mean)
+
+
+@pytest.mark.parametrize("mean", [2.0, [1.0, 2.0, 3.0]])
+def test_given_statistics_are_those_of_keras(mean):
+    keras = keras_oracle.keras()
+    ours, theirs = (room.Normalization(mean=mean, variance=mean) for room in (layers, keras.layers))
+    data = np.ones((5, 4, 3), "float32")
+    assert np.allclose(ours(data), theirs(data).numpy(), atol=1e-5)
+    assert np.array_equal(ours.mean, theirs.mean) and np.array_equal(ours.variance, theirs.variance)
+    assert ours.get_config()["mean"] == ours.input_mean == theirs.get_config()["mean"] == mean
 
 
 def test_adapt_is_exact_and_takes_batches():

@@ -198,9 +198,16 @@ BUGS = [
     Bug(
         "BatchNormalization: a frozen layer goes on learning its statistics",
         "layers/normalization.py",
-        "if ctx.training and ctx.trainable and x.size:",
-        "if ctx.training and x.size:",
+        "if not (ctx.training and ctx.trainable and x.size):",
+        "if not (ctx.training and x.size):",
         *NORMALIZATION, "frozen",
+    ),
+    Bug(
+        "BatchNormalization: masked sums divided by all elements",
+        "functions/batch_norm.py",
+        "count = xp.maximum(numbers, 1.0)",
+        "count = xp.maximum(len(rows), 1.0)",
+        "tests/test_masked_normalization.py", "-k", "arrays",
     ),
     Bug(
         "LayerNormalization: always the last axis",

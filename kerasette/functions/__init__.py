@@ -73,6 +73,8 @@ from kerasette.functions.batch_norm import (
     batch_normalization_backward,
     batch_normalization_inference,
     batch_normalization_inference_backward,
+    masked_batch_normalization,
+    masked_batch_normalization_backward,
 )
 from kerasette.functions.choosing import clip, clip_backward, where, where_backward
 from kerasette.functions.conv_lstm import conv_lstm, conv_lstm_backward

@@ -40,17 +40,12 @@ def batch_normalization(x, gamma, beta, axis, epsilon, *, samples=None, total=al
         y like x, and the cache for `batch_normalization_backward`; its first two items are mean and
         variance, (C,).
     """
-    xp, rows = xp_of(x), _rows(x, axis)  # (R, C)
+    rows = _rows(x, axis)  # (R, C)
     count = len(rows) if samples is None else len(rows) // len(x) * samples
     y = _room(out, rows, axis)
     shift = total(sum_rows(rows)) / count  # (C,)
     rest, squares = total(deviation_sums(rows, shift, y)) / count
-    variance = xp.maximum(squares - rest * rest, 0.0)
-    inverse = 1 / xp.sqrt(variance + epsilon)
-    scale = inverse if gamma is None else inverse * gamma
-    offset = -rest * scale if beta is None else beta - rest * scale
-    scale_deviations(rows, shift, scale, offset, y)
-    cache = (shift + rest, variance, rows, axis, shift, rest, inverse, gamma, beta is not None, count, total)
+    cache = _standardized(rows, shift, rest, squares, gamma, beta, axis, epsilon, count, total, y)
     return _delivered(y, x.shape, axis, out), cache
 
 
@@ -83,6 +78,64 @@ def batch_normalization_backward(dy, cache, *, need_dx=True, dx=None, dgamma=Non
     scale = inverse if gamma is None else inverse * gamma
     mix_deviations(x, shift, slope, -plain - rest * slope, drows, scale, work)
     return _delivered(work, dy.shape, axis, dx), dgamma, dbeta
+
+
+def masked_batch_normalization(x, mask, gamma, beta, axis, epsilon, *, total=alone, out=None):
+    """Normalizes like `batch_normalization`, by the statistics of what a mask lets count.
+
+    All elements are normalized, those left out too. A channel of which nothing counts has mean 0 and
+    variance 0, as in Keras.
+
+    Args:
+        x: any shape with channels (C) on `axis`.
+        mask: like x without its last axis, or broadcastable to that: non-zero where elements count.
+        gamma, beta: (C,), or None.
+        axis: the axis of the channels.
+        epsilon: added to the variance.
+        total: returns the sum over all parts of the batch of what each of them gives it.
+        out: destination like x.
+
+    Returns:
+        y like x, and the cache for `masked_batch_normalization_backward`; its first two items are mean
+        and variance, (C,).
+    """
+    xp, rows = xp_of(x), _rows(x, axis)  # (R, C)
+    counts = xp.broadcast_to((mask != 0)[..., None], x.shape)
+    counted = _rows(counts, axis)  # (R, C)
+    y = _room(out, rows, axis)
+    sums = sum_rows(xp.where(counted, rows, 0.0))  # (C,)
+    sums, numbers = total(xp.stack([sums, counted.sum(axis=0).astype(x.dtype)]))
+    count = xp.maximum(numbers, 1.0)
+    shift = sums / count
+    rest, squares = total(deviation_sums(xp.where(counted, rows, shift), shift, y)) / count
+    cache = _standardized(rows, shift, rest, squares, gamma, beta, axis, epsilon, count, total, y)
+    return _delivered(y, x.shape, axis, out), (*cache, counts)
+
+
+def masked_batch_normalization_backward(dy, cache, *, need_dx=True, dx=None, dgamma=None, dbeta=None):
+    """Returns dx, dgamma, dbeta of `masked_batch_normalization`, through the statistics.
+
+    What doesn't count takes no part in them: there dx = scale dy.
+
+    Args:
+        dy: gradient by y, like x.
+        cache: from `masked_batch_normalization`.
+        need_dx: whether dx is wanted; if not, it comes back as None.
+        dx, dgamma, dbeta: destinations.
+
+    Returns:
+        dx or None; dgamma and dbeta, None where there was no gamma or beta.
+    """
+    *cache, counts = cache
+    dx, dgamma, dbeta = batch_normalization_backward(
+        dy, cache, need_dx=need_dx, dx=dx, dgamma=dgamma, dbeta=dbeta
+    )
+    if need_dx:
+        _, _, _, axis, _, _, inverse, gamma, *_ = cache
+        scale = inverse if gamma is None else inverse * gamma
+        beyond = scale.reshape([-1 if k == axis % dy.ndim else 1 for k in range(dy.ndim)])
+        xp_of(dy).copyto(dx, dy * beyond, where=~counts)
+    return dx, dgamma, dbeta
 
 
 def batch_normalization_inference(x, gamma, beta, mean, variance, axis, epsilon, *, out=None):
@@ -122,6 +175,17 @@ def batch_normalization_inference_backward(dy, cache, *, need_dx=True, dx=None, 
     long, (scales,) = _long(drows, scale)
     xp_of(dy).multiply(long, scales, work.reshape(long.shape))
     return _delivered(work, dy.shape, axis, dx), dgamma, dbeta
+
+
+def _standardized(rows, shift, rest, squares, gamma, beta, axis, epsilon, count, total, y):
+    """Writes the normalized rows on y (R, C) and returns the cache; rest, squares: means of deviations."""
+    xp = xp_of(rows)
+    variance = xp.maximum(squares - rest * rest, 0.0)
+    inverse = 1 / xp.sqrt(variance + epsilon)
+    scale = inverse if gamma is None else inverse * gamma
+    offset = -rest * scale if beta is None else beta - rest * scale
+    scale_deviations(rows, shift, scale, offset, y)
+    return shift + rest, variance, rows, axis, shift, rest, inverse, gamma, beta is not None, count, total
 
 
 # ---------------------------------------------------------------- loops over rows of channels

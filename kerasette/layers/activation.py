@@ -127,11 +127,14 @@ class PReLU(Layer):
         self.alpha_regularizer, self.alpha_constraint = alpha_regularizer, alpha_constraint
         self.shared_axes = None if shared_axes is None else checked_axis(self.name, shared_axes)
 
+    def fixed_axes(self, shape):
+        rank = len(shape) + 1
+        shared = () if self.shared_axes is None else normalize_axes(self.shared_axes, rank, self.name)
+        return tuple(axis for axis in range(1, rank) if axis not in shared)
+
     def build(self, shape):
-        shared = (
-            () if self.shared_axes is None else normalize_axes(self.shared_axes, len(shape) + 1, self.name)
-        )
-        lengths = tuple(1 if axis in shared else n for axis, n in enumerate(shape, 1))
+        own = self.fixed_axes(shape)
+        lengths = tuple(n if axis in own else 1 for axis, n in enumerate(shape, 1))
         if None in lengths:
             raise value_error(
                 f"{self.name} (PReLU) needs known lengths, got samples of shape {tuple(shape)}.",

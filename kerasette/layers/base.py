@@ -7,10 +7,10 @@ from kerasette.backend import apart, floatx, is_array, module, to_module, xp_of
 from kerasette.errors import one_of, positive_int, type_error, unknown_argument, value_error
 from kerasette.graph import Operation, SymbolicTensor, described
 from kerasette.layers import masking, penalties, weights
-from kerasette.registry import Aliased, Configurable, auto_name, register, snake_case
+from kerasette.registry import Configurable, auto_name, register, snake_case
 
 
-class Layer(penalties.Penalized, weights.Weighted, Operation, Configurable, metaclass=Aliased):
+class Layer(penalties.Penalized, weights.Weighted, Operation, Configurable, metaclass=weights.Checked):
     """Base of all layers. A layer stores its arguments, and nothing of any call.
 
     Args:
@@ -65,6 +65,7 @@ class Layer(penalties.Penalized, weights.Weighted, Operation, Configurable, meta
         self._params = {}
         self._nodes = []
         self._own_output = None
+        self._lengths_built_for = ()
         self._draws = 0  # how often a seeded layer has drawn for calls on arrays
 
     # ------------------------------------------------------------ shapes
@@ -81,8 +82,21 @@ class Layer(penalties.Penalized, weights.Weighted, Operation, Configurable, meta
     def _ensure_built(self, shapes):
         self._check_inputs(shapes)
         if not self.built:
-            self.build(*shapes)
-            self.built = True
+            with weights.undone_on_error(self._made_together()):
+                self.build(*shapes)
+                self.built = True
+                self._lengths_built_for = self._fixed_lengths(shapes)
+
+    def _made_together(self):
+        """Returns the layers that `build` may change: this one, and those that it holds."""
+        return [self]
+
+    def fixed_axes(self, shape):
+        """Returns the axes (the batch is 0) of samples of `shape` whose lengths stay those of the build."""
+        return ()
+
+    def _fixed_lengths(self, shapes):
+        return tuple(shape[axis - 1] for shape in shapes[:1] for axis in self.fixed_axes(shape))
 
     def _check_inputs(self, shapes):
         wanted = self.inputs_wanted
@@ -101,6 +115,11 @@ class Layer(penalties.Penalized, weights.Weighted, Operation, Configurable, meta
                     f"{self.name} ({type(self).__name__}) needs inputs with {ranks} axes (batch included),",
                     f"got shape {(None, *shape)}. Use Reshape or Flatten before it.",
                 )
+        if self.built and self._fixed_lengths(shapes) != self._lengths_built_for:
+            raise value_error(
+                f"{self.name} ({type(self).__name__}) was built for {_listed(self._lengths_built_for)}",
+                f"on axis {_listed(self.fixed_axes(shapes[0]))}, got inputs of shape {(None, *shapes[0])}.",
+            )
 
     # ------------------------------------------------------------ calls
 
@@ -244,6 +263,10 @@ def as_tensor(value):
 
 def _holds_tensors(values) -> bool:
     return any(isinstance(value, (SymbolicTensor, Layer)) or is_array(value) for value in values)
+
+
+def _listed(numbers):
+    return " and ".join(map(str, numbers))
 
 
 def _module_of(values):

@@ -105,7 +105,7 @@ class EinsumDense(Layer):
         self.add_param(
             "kernel",
             self._known(shape, kernel, lengths),
-            _along(initializers.get(self.kernel_initializer), *axes),
+            _along(self.kernel_initializer, *axes),
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
@@ -146,6 +146,7 @@ class EinsumDense(Layer):
 
 def _along(initializer, input_axes, output_axes):
     """Returns an initializer that counts inputs and outputs along these axes, where it counts any."""
+    initializer = initializers.get("glorot_uniform" if initializer is None else initializer)
     if not isinstance(initializer, initializers.VarianceScaling) or initializer.input_axes is not None:
         return initializer
     axes = {"input_axes": input_axes, "output_axes": output_axes}

@@ -63,6 +63,10 @@ class Nesting(Layer):
         for parameter in layer.parameters:
             parameter.layer_name = f"{self.name}/{parameter.layer_name}"
 
+    def _made_together(self):
+        inner = [one for layer in self.held if layer.graph is None for one in layer._made_together()]
+        return [self, *inner]
+
     def part(self, layer, weights):
         """Returns those of `weights` (`w` or `dw`) that are `layer`'s, under its own keys."""
         keys = self._keys.get(layer)

@@ -30,6 +30,12 @@ def _positive(owner, argument, value):
     return float(value)
 
 
+def _spreads(shape, over):
+    """Tells whether an array of `shape` can be broadcast to the shape `over`, of as many axes."""
+    fits = (n is None or m in (None, 1, n) for m, n in zip(shape, over, strict=False))
+    return len(shape) == len(over) and all(fits)
+
+
 class _Scaled(Layer):
     """Base of the layers that have gamma (scale) and beta (center)."""
 
@@ -106,6 +112,9 @@ class LayerNormalization(_Scaled):
         self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
         self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
 
+    def fixed_axes(self, shape):
+        return _sample_axes(self.name, self.axis, shape) if self.scale or self.center else ()
+
     def build(self, shape):
         axes = _sample_axes(self.name, self.axis, shape)
         self._add_scale(tuple(shape[axis - 1] for axis in axes))
@@ -130,7 +139,9 @@ class BatchNormalization(_Scaled):
 
     gamma (x - mean) / sqrt(variance + epsilon) + beta, with the biased variance (Ioffe & Szegedy 2015).
     After each training step `moving = momentum moving + (1 - momentum) batch`. A layer that isn't
-    trainable uses its moving averages in training too, and leaves them alone.
+    trainable uses its moving averages in training too, and leaves them alone. With a mask, as an Embedding
+    with mask_zero makes it, the statistics are those of the steps that count; all steps are normalized. It
+    has the axes of the input but the last: `layer(x, mask=mask)`.
 
     Args:
         axis: the axis of the channels, counted with the batch as axis 0.
@@ -146,6 +157,7 @@ class BatchNormalization(_Scaled):
     """
 
     supports_masking = True
+    tensor_arguments = ("mask",)
     config_hidden = (*Layer.config_hidden, "renorm", "renorm_clipping", "renorm_momentum", "synchronized")
 
     def __init__(
@@ -188,6 +200,9 @@ class BatchNormalization(_Scaled):
         """Whether the samples of a batch depend on one another: not in a layer that is frozen."""
         return self.trainable
 
+    def fixed_axes(self, shape):
+        return _sample_axes(self.name, self.axis, shape)
+
     def build(self, shape):
         (axis,) = _sample_axes(self.name, self.axis, shape)
         channels = (shape[axis - 1],)
@@ -197,30 +212,42 @@ class BatchNormalization(_Scaled):
         self.add_param("moving_mean", channels, self.moving_mean_initializer, trainable=False)
         self.add_param("moving_variance", channels, self.moving_variance_initializer, trainable=False)
 
-    def forward(self, ctx, w, x):
+    def output_shape(self, shape, mask=None):
+        if mask is not None and not _spreads(mask, shape[:-1]):
+            raise value_error(
+                f"{self.name} (BatchNormalization) got a mask of shape {(None, *mask)} for an input of shape",
+                f"{(None, *shape)}. A mask has the shape of the input without its last axis.",
+            )
+        return shape
+
+    def forward(self, ctx, w, x, mask=None):
         axis = normalize_axis(self.axis, x.ndim, self.name)
         out, gamma, beta = ctx.buffer("y", x.shape), w.get("gamma"), w.get("beta")
-        if ctx.training and ctx.trainable and x.size:  # Keras lets no rows at all make NaN of the averages
+        if not (ctx.training and ctx.trainable and x.size):  # Keras lets no rows make NaN of the averages
+            backward = functions.batch_normalization_inference_backward
+            y, cache = functions.batch_normalization_inference(
+                x, gamma, beta, w["moving_mean"], w["moving_variance"], axis, self.epsilon, out=out
+            )
+            return y, (cache, None, backward, mask)
+        if mask is None:
+            backward = functions.batch_normalization_backward
             y, cache = functions.batch_normalization(
                 x, gamma, beta, axis, self.epsilon, samples=ctx.batch, total=ctx.total, out=out
             )
-            return y, (cache, cache[:2])
-        y, cache = functions.batch_normalization_inference(
-            x, gamma, beta, w["moving_mean"], w["moving_variance"], axis, self.epsilon, out=out
-        )
-        return y, (cache, None)
+        else:
+            backward = functions.masked_batch_normalization_backward
+            y, cache = functions.masked_batch_normalization(
+                x, mask, gamma, beta, axis, self.epsilon, total=ctx.total, out=out
+            )
+        return y, (cache, cache[:2], backward, mask)
 
     def backward(self, ctx, w, dw, dy, cache):
-        cache, statistics = cache
+        cache, _, backward, mask = cache
         dx = ctx.buffer("dx", dy.shape) if ctx.need_dx else None
-        backward = (
-            functions.batch_normalization_inference_backward
-            if statistics is None
-            else functions.batch_normalization_backward
+        dx, _, _ = backward(
+            dy, cache, need_dx=ctx.need_dx, dx=dx, dgamma=dw.get("gamma"), dbeta=dw.get("beta")
         )
-        return backward(dy, cache, need_dx=ctx.need_dx, dx=dx, dgamma=dw.get("gamma"), dbeta=dw.get("beta"))[
-            0
-        ]
+        return dx if mask is None else (dx, {})
 
     def commit(self, w, caches):
         """Folds the statistics of one step, which all parts of its batch share, into the moving averages."""
@@ -276,6 +303,9 @@ class GroupNormalization(_Scaled):
         self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
         self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
 
+    def fixed_axes(self, shape):
+        return _sample_axes(self.name, self.axis, shape)
+
     def build(self, shape):
         (axis,) = _sample_axes(self.name, self.axis, shape)
         channels = shape[axis - 1]
@@ -319,6 +349,9 @@ class RMSNormalization(Layer):
         super().__init__(**base)
         self.axis = checked_axis(self.name, axis)
         self.epsilon = _positive(self.name, "epsilon", epsilon)
+
+    def fixed_axes(self, shape):
+        return _sample_axes(self.name, self.axis, shape)
 
     def build(self, shape):
         lengths = tuple(shape[axis - 1] for axis in _sample_axes(self.name, self.axis, shape))

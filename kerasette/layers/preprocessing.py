@@ -9,7 +9,7 @@ from kerasette.backend import is_array, to_numpy
 from kerasette.errors import one_of, positive_int, type_error, value_error
 from kerasette.functions.constants import Constant
 from kerasette.layers.base import Layer
-from kerasette.registry import register
+from kerasette.registry import register, serialize
 from kerasette.shapes import broadcast, normalize_axes, pretty
 
 ROWS = 1 << 16  # elements that adapt() looks at in one go: an array on disk is never loaded whole
@@ -89,8 +89,9 @@ class Normalization(Layer):
         if (mean is None) != (variance is None):
             raise value_error(f"{self.name}: give mean and variance, or neither and call adapt(data).")
         one_of(self.name, "invert", invert, (False, True))
-        self.axis, self.mean, self.variance, self.invert = axis, mean, variance, invert
+        self.axis, self.input_mean, self.input_variance, self.invert = axis, mean, variance, invert
         self._given = None
+        self._built_for = None
         if mean is not None:
             self._given = _numbers(self.name, "mean", mean), _numbers(self.name, "variance", variance)
             if self._given[0].shape != self._given[1].shape:
@@ -113,7 +114,34 @@ class Normalization(Layer):
         kept = self._kept(len(shape) + 1)
         return tuple(shape[axis - 1] if axis in kept else 1 for axis in range(1, len(shape) + 1))
 
+    @property
+    def mean(self):
+        """The mean as Keras has it, (1, ...) to broadcast to a batch; before the build what was given."""
+        return self._statistic("mean", self.input_mean, 0)
+
+    @property
+    def variance(self):
+        """The variance, likewise."""
+        return self._statistic("variance", self.input_variance, 1)
+
+    def _statistic(self, name, given, place):
+        if not self.built:
+            return given
+        value = self._params[name].numpy() if self._given is None else self._given[place].value
+        shape = (1, *(1 if n is None else n for n in self._spread(self._built_for)))
+        return np.broadcast_to(np.asarray(value, self.dtype).reshape(value.shape and shape), shape).copy()
+
+    def get_config(self):
+        """Returns the arguments; what `adapt` found is among the weights."""
+        given = {"mean": serialize(self.input_mean), "variance": serialize(self.input_variance)}
+        return {**super().get_config(), **given}
+
+    def fixed_axes(self, shape):
+        one_for_all = self._given is not None and not self._given[0].shape
+        return () if one_for_all else self._kept(len(shape) + 1)
+
     def build(self, shape):
+        self._built_for = tuple(shape)
         lengths = tuple(shape[axis - 1] for axis in self._kept(len(shape) + 1))
         if self._given is not None:
             if self._given[0].shape not in ((), lengths):

@@ -1,10 +1,47 @@
 """The parameters of a layer: how they are made, listed, read and set."""
 
+import contextlib
+import functools
+
 import numpy as np
 
 from kerasette import constraints, initializers, regularizers
 from kerasette.errors import value_error
 from kerasette.params import new_parameter
+from kerasette.registry import Aliased, parameters
+
+GETTERS = {"initializer": initializers.get, "regularizer": regularizers.get, "constraint": constraints.get}
+
+
+class Checked(Aliased):
+    """Metaclass of layers: it looks at the names of initializers and the like once a layer is made."""
+
+    def __call__(self, *args, **keywords):
+        layer = super().__call__(*args, **keywords)
+        for argument, get in _named(self):
+            get(getattr(layer, argument, None))  # raises where nothing has that name
+        return layer
+
+
+@functools.cache
+def _named(cls):
+    """Returns [(argument, what finds the thing it names)] of the class of ours that `cls` is or extends."""
+    ours = next(base for base in cls.__mro__ if base.__module__.startswith("kerasette."))
+    pairs = [(argument, GETTERS.get(argument.rpartition("_")[2])) for argument in parameters(ours)]
+    return [(argument, get) for argument, get in pairs if get is not None]
+
+
+@contextlib.contextmanager
+def undone_on_error(layers):
+    """Context of a build: an error leaves `layers` as they were before."""
+    before = [(layer, {**vars(layer), "_params": dict(layer._params)}) for layer in layers]
+    try:
+        yield
+    except BaseException:
+        for layer, state in before:
+            vars(layer).clear()
+            vars(layer).update(state)
+        raise
 
 
 class Weighted:
@@ -18,7 +55,7 @@ class Weighted:
         Args:
             name: unique within the layer.
             shape: tuple of whole numbers.
-            initializer, regularizer, constraint: names or objects.
+            initializer, regularizer, constraint: names or objects, or None (initializer: "glorot_uniform").
             trainable: False for statistics that training keeps by other means than gradients.
         """
         if name in self._params:
@@ -26,7 +63,7 @@ class Weighted:
         parameter = new_parameter(
             name,
             shape,
-            initializers.get(initializer),
+            initializers.get("glorot_uniform" if initializer is None else initializer),
             self.dtype,
             layer_name=self.name,
             trainable=trainable,

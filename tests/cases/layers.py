@@ -34,6 +34,21 @@ def batch(shape, axis, gamma=True, beta=True):
     return [layer(name, shapes, **options), given]
 
 
+def masked_batch(shape, axis, gamma=True, beta=True, valid=0.6):
+    """A case of a batch normalization of which a mask leaves elements out."""
+    c = (shape[axis],)
+
+    def run(keras, x, mask, gamma, beta):
+        norm = keras.layers.BatchNormalization(axis, scale=gamma is not None, center=beta is not None)
+        norm.build(x.shape)
+        given, moving = [w for w in (gamma, beta) if w is not None], norm.non_trainable_variables
+        return norm.stateless_call(given, moving, x, mask=mask, training=True)[0]
+
+    shapes = [shape, shape[:-1], c if gamma else None, c if beta else None]
+    options = {"keras": run, "differentiate": (0, 2, 3), "axis": axis, "epsilon": 1e-3}
+    return layer("masked_batch_normalization", shapes, normal, booleans(valid), **options)
+
+
 def layer_normalization(shape, axes, gamma=True, beta=True):
     inner = tuple(shape[axis] for axis in axes)
 
@@ -146,6 +161,13 @@ LAYERS = [
     *batch((2, 4, 5, 3), -1),
     *batch((2, 3, 4, 5), 1),
     *batch((2, 4, 3, 5), 2, gamma=False),
+    masked_batch((2, 5, 3), -1),
+    masked_batch((6, 3), -1, gamma=False),
+    masked_batch((4, 5, 3), 1, beta=False),
+    masked_batch((2, 3, 4, 5), 2, gamma=False, beta=False),
+    masked_batch((2, 3, 4, 5), -1),
+    masked_batch((2, 5, 3), -1, valid=0.0),
+    masked_batch((2, 5, 3), -1, valid=1.0),
     layer_normalization((4, 5), (1,)),
     layer_normalization((4, 5), (1,), gamma=False),
     layer_normalization((4, 5), (1,), beta=False),

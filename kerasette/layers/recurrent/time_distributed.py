@@ -1,6 +1,7 @@
 """TimeDistributed: one layer for each step of a sequence."""
 
 from kerasette.errors import value_error
+from kerasette.graph import described
 from kerasette.layers import nesting
 from kerasette.layers.inner_graph import InnerGraph
 from kerasette.layers.nesting import InnerContext, Nesting, as_layer, refuse_activity
@@ -71,7 +72,8 @@ class TimeDistributed(Nesting):
     def output_shape(self, shape, mask=None):
         if mask is not None and None not in (mask[0], shape[0]) and mask[0] != shape[0]:
             raise value_error(f"{self.name}: the mask has {mask[0]} steps, the input {shape[0]}.")
-        inner = self._inner_layer.output_shape(shape[1:])
+        takes = mask is not None and self._hands_on(len(mask) + 1, len(shape) + 1)
+        inner = described(self._inner_layer, [shape[1:]], {"mask": mask[1:]} if takes else {})
         if inner and isinstance(inner[0], tuple):
             raise value_error(
                 f"{self.name}: '{self.layer.name}' has several outputs, of {', '.join(map(pretty, inner))}.",
@@ -120,6 +122,10 @@ class TimeDistributed(Nesting):
         for pieces in zip(*[cache[0] for cache in caches], strict=True):  # step by step, if they are apart
             self._inner_layer.commit(w, [one[0] for _, one in pieces])
 
+    def _hands_on(self, mask_axes, axes):
+        """Tells whether the layer gets a mask of so many axes: one of steps alone says nothing to most."""
+        return "mask" in self._inner_layer.tensor_arguments and (mask_axes > 2 or axes == 3)
+
     def _pieces(self, ctx, shape):
         """Returns [(context, steps)]: all steps at once, or one by one."""
         n, steps = shape[:2]
@@ -138,7 +144,7 @@ class TimeDistributed(Nesting):
 
     def forward(self, ctx, w, x, mask=None):
         w = self.part(self.layer, w)
-        takes = mask is not None and mask.ndim > 2 and "mask" in self._inner_layer.tensor_arguments
+        takes = mask is not None and self._hands_on(mask.ndim, x.ndim)
         caches, ys = [], []
         for inner, place in self._pieces(ctx, x.shape):
             named = {"mask": _folded(mask[:, place])} if takes else {}
