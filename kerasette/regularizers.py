@@ -9,6 +9,7 @@ import math
 from kerasette import registry
 from kerasette.backend import xp_of
 from kerasette.errors import no_attribute, one_of, type_error, value_error
+from kerasette.functions.common import inner
 from kerasette.registry import Aliased, Configurable, register
 from kerasette.shapes import pretty
 
@@ -50,7 +51,7 @@ def _absolute_sum(w):
 
 def _square_sum(w):
     flat = w.reshape(-1)
-    return flat.dot(flat)
+    return inner(flat, flat)
 
 
 @register("regularizer")

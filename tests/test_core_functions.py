@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from kerasette import functions
+import kerasette
+from kerasette import functions, regularizers
 from kerasette.functions import batch_norm, common, core, normalization
+from kerasette.optimizers.clipping import clip_each, clip_together
 from tests.keras_oracle import keras, tf
 
 # ---------------------------------------------------------------- destinations
@@ -21,6 +23,43 @@ def test_destinations_of_dense_may_be_strided_beyond_two_axes():
     dx = np.zeros((*x.shape, 2))[..., 0]
     assert core.dense_backward(y, cache, dx=dx)[0] is dx
     np.testing.assert_array_equal(dx, core.dense_backward(y, cache)[0])
+
+
+# ---------------------------------------------------------------- sums of products
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000, 50_001, 9_000_000])
+def test_sums_of_products_lose_nothing(size):
+    values = np.full(size, 0.1, "float32")
+    wanted = size * float(np.float32(0.1)) ** 2
+    assert common.inner(values, values) == pytest.approx(wanted, rel=5e-6)
+
+
+def test_large_norms_lose_nothing():
+    weights = np.full((3000, 3000), 0.1, "float32")
+    assert regularizers.L2(1.0)(weights) == pytest.approx(90_000, rel=1e-5)
+    for clip, arguments in ((clip_together, ()), (clip_each, ([Run],))):
+        gradients = np.full(9_000_000, 0.1, "float32")
+        clip([gradients], *arguments, 30.0)
+        assert gradients.dtype == np.float32
+        np.testing.assert_allclose(gradients[::1000], 0.01, rtol=1e-5)
+
+
+class Run:
+    """Stands for a run with one parameter."""
+
+    offset, size = 0, 9_000_000
+
+
+Run.parameters = [Run]
+
+
+def test_the_loss_of_very_many_rows_loses_nothing():
+    model = kerasette.Sequential([kerasette.Input((1,)), kerasette.layers.Activation("linear")])
+    model.compile(loss="mse", optimizer="sgd")
+    rows = 3_000_000
+    loss = model.evaluate(np.full((rows, 1), 0.1, "float32"), np.zeros(rows), batch_size=rows, verbose=0)
+    assert loss == pytest.approx(0.01, rel=5e-6)
 
 
 # ---------------------------------------------------------------- sums over rows

@@ -15,6 +15,7 @@ from kerasette.backend import threads, to_module, to_numpy
 from kerasette.crew import single_threaded_blas, together
 from kerasette.engine.executor import Executor
 from kerasette.engine.meeting import Meeting, Stopped
+from kerasette.functions.common import inner
 from kerasette.graph import alone
 from kerasette.params import runs_of
 
@@ -158,7 +159,7 @@ class Engine:
                 weights = head.masked(self.masks[k], weights, ys[k])
                 scale = head.scale(batch.rows, ys[k], weights)
             factors = head.factors(self.xp, losses, batch.rows, weights, scale)
-            values.append(losses.dot(factors) if losses.ndim == 1 else (losses * factors).sum())
+            values.append(inner(losses, factors) if losses.ndim == 1 else (losses * factors).sum())
             if backward:
                 douts.append(head.backward(factors, cache))
         if backward:

@@ -6,6 +6,8 @@ from functools import lru_cache
 from kerasette.backend import xp_of
 from kerasette.errors import value_error
 
+INNER = 1 << 12  # products that BLAS adds with an error of some millionths at most
+
 
 def put(value, out=None):
     """Returns `value`; written into `out` where that is given, and then `out`."""
@@ -62,6 +64,19 @@ def count(shape, axis) -> int:
 def mean(values, axis=-1):
     """Returns the mean over `axis`; four times as fast as the method `mean` on small arrays."""
     return values.sum(axis=axis) / count(values.shape, axis)
+
+
+def inner(a, b):
+    """Returns the sum of the products of two vectors, a scalar; that of long ones in float64.
+
+    BLAS adds in the type of the vectors: a sum of nine million squares in float32 is off by a thousandth.
+    Here it adds blocks, and their sums are added in float64.
+    """
+    if a.size <= INNER:
+        return a.dot(b)
+    whole = a.size // INNER * INNER
+    rows, columns = a[:whole].reshape(-1, 1, INNER), b[:whole].reshape(-1, INNER, 1)
+    return xp_of(a).matmul(rows, columns).sum(dtype="float64") + a[whole:].dot(b[whole:])
 
 
 @lru_cache(maxsize=64)

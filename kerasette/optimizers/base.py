@@ -3,11 +3,10 @@
 import re
 from operator import is_
 
-import numpy as np
-
 from kerasette.backend import module
 from kerasette.errors import fraction, positive_int, type_error, value_error
 from kerasette.optimizers import checks, state
+from kerasette.optimizers.clipping import clip_each, clip_together
 from kerasette.optimizers.program import Program
 from kerasette.optimizers.schedules import LearningRateSchedule
 from kerasette.optimizers.slots import Slots, handle
@@ -285,8 +284,10 @@ class Optimizer(Configurable):
             scalars = (*scalars, rate * self.weight_decay)
         if scalars != self._scalars:
             self._set_scalars(scalars)
-        if self.clipnorm or self.global_clipnorm:
-            self._clip_norms(grads)
+        if self.global_clipnorm:
+            clip_together(grads, self.global_clipnorm)
+        elif self.clipnorm:
+            clip_each(grads, self._slots.runs, self.clipnorm)
         self._program(run_parallel)
 
     def _set_scalars(self, scalars: tuple) -> None:
@@ -310,21 +311,6 @@ class Optimizer(Configurable):
             else:
                 total += grad
         return due
-
-    def _clip_norms(self, grads) -> None:
-        """Scales each gradient, or all together, down to a norm; an infinite norm gives NaN, as in Keras."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            if self.global_clipnorm:
-                norm = sum(self.xp.dot(grad, grad) for grad in grads) ** 0.5
-                factor = self.global_clipnorm / self.xp.maximum(norm, self.global_clipnorm) + (norm - norm)
-                for grad in grads:
-                    grad *= factor
-                return
-            for grad, run in zip(grads, self._slots.runs, strict=True):
-                for parameter in run.parameters:
-                    part = grad[parameter.offset : parameter.offset + parameter.size]
-                    norm = self.xp.dot(part, part) ** 0.5
-                    part *= self.clipnorm / self.xp.maximum(norm, self.clipnorm)
 
     def _average(self) -> None:
         momentum = 0.0 if self.iterations == 0 else self.ema_momentum
