@@ -180,7 +180,16 @@ def alone(array):
 
 # What rests on one forward and backward. It is declared on classes (cached_property: by what an instance is
 # configured for), never set on instances, from where a subclass couldn't take it back.
-PROMISES = {"fuses_with", "halves", "joins_maxima", "keeps_order", "output_bias", "reads", "stops_early"}
+PROMISES = {
+    "fuses_with",
+    "halves",
+    "input_limit",
+    "joins_maxima",
+    "keeps_order",
+    "output_bias",
+    "reads",
+    "stops_early",
+}
 
 
 def first_with(cls, *names) -> int:
@@ -216,6 +225,8 @@ class Operation:
         halves: its output are the maxima of 2 x 2 numbers side by side, channels last, an odd end left out.
         keeps_order: its output are maxima of its input, so that a ReLU may as well follow as come before;
             backward needs neither input nor output.
+        input_limit: n where inputs are whole numbers from 0 to n - 1, so that data can be checked before it
+            gets here; None for any numbers.
         reads: `reads(shape)` tells the shape of the part of a sample, from its beginning on, that the result
             depends on; None where that is all.
         stops_early: `forward` takes `part`, the shape of that part of a sample's result which is wanted.
@@ -236,6 +247,7 @@ class Operation:
     commit = None
     data_format = None
     halves = False
+    input_limit = None
     joins_maxima = False
     keeps_order = False
     reads = None

@@ -178,6 +178,28 @@ def _check_whole(array, dtype, label, who, rows, columns):
     )
 
 
+def check_limit(array: np.ndarray, limit: int | None, label: str, who: str, *, reader, rows=None) -> None:
+    """Raises where `array` holds a number below 0 or not below `limit`; None for no limit.
+
+    Args:
+        array: numbers, rows first.
+        limit, label, who: what is allowed, and for the message the array and who asks.
+        reader: name of the layer that has the limit.
+        rows: true numbers of the rows (slice or index array), where `array` is a part of the data.
+
+    Raises:
+        InvalidValue: with the first number and its place.
+    """
+    if limit is None or not array.size or (array.min() >= 0 and array.max() < limit):
+        return
+    bad = ~((array >= 0) & (array < limit))
+    value = array[np.unravel_index(bad.argmax(), bad.shape)]
+    raise value_error(
+        f"{who}: {label} has the index {value} {_place(bad, rows, None)};",
+        f"layer '{reader}' takes 0 to {limit - 1}. Renumber the tokens, or raise input_dim.",
+    )
+
+
 def _count(bad, noun):
     count = int(bad.sum())
     return f"{count} {noun}{'s' * (count != 1)}"

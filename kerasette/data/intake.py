@@ -3,7 +3,14 @@
 import numpy as np
 
 from kerasette.backend import floatx
-from kerasette.data.checks import ClassWeights, check_lengths, check_values, fit_shape, sample_weights
+from kerasette.data.checks import (
+    ClassWeights,
+    check_lengths,
+    check_limit,
+    check_values,
+    fit_shape,
+    sample_weights,
+)
 from kerasette.data.columns import Held, Lazy, cast, column
 from kerasette.data.convert import NUMERIC, as_array, is_lazy
 from kerasette.data.signature import Signature, inputs_of, label_of, outputs_of, unpack
@@ -51,13 +58,14 @@ class Intake:
 
     def _input_column(self, i, value, row_shape, names):
         dtype = self.signature.input_dtypes[i]
-        label = label_of("x", self.signature.input_names, i)
+        label, limit = label_of("x", self.signature.input_names, i), self.signature.limits[i]
 
         def finish(raw, rows=None):
             raw = raw.reshape(len(raw), *row_shape)
             check_values(
                 raw, dtype, label, self.who, allow_nonfinite=self.allow_nonfinite, rows=rows, columns=names
             )
+            check_limit(raw, limit, label, self.who, reader=self.signature.readers[i], rows=rows)
             return raw
 
         if is_lazy(value):
@@ -106,6 +114,7 @@ class Intake:
             dtype = self.signature.input_dtypes[i]
             label = label_of("x", self.signature.input_names, i)
             check_values(value, dtype, label, who, allow_nonfinite=self.allow_nonfinite, columns=names)
+            check_limit(value, self.signature.limits[i], label, who, reader=self.signature.readers[i])
             xs.append(np.ascontiguousarray(cast(value, dtype)).reshape(rows, *row_shape))
         ys = [None if value is None else self._prepared(i, value, who) for i, value in enumerate(ys)]
         if self.class_weights is not None and self.needs_y:

@@ -16,12 +16,14 @@ class Signature:
         losses: the loss of each output, or None. A loss has `prepare(y, output_shape, who)`, which checks
             targets and returns them as the loss wants them; `who` is what a message calls them: "fit: y".
         readers: name of the layer that each input feeds first, for messages; by default the input's own.
+        limits: n for an input of whole numbers from 0 to n - 1, None for any numbers; by default all None.
     """
 
     __slots__ = (
         "input_dtypes",
         "input_names",
         "input_shapes",
+        "limits",
         "losses",
         "output_names",
         "output_shapes",
@@ -29,7 +31,15 @@ class Signature:
     )
 
     def __init__(
-        self, input_names, input_shapes, input_dtypes, output_names, output_shapes, losses, readers=None
+        self,
+        input_names,
+        input_shapes,
+        input_dtypes,
+        output_names,
+        output_shapes,
+        losses,
+        readers=None,
+        limits=None,
     ):
         self.input_names = list(input_names)
         self.input_shapes = [tuple(shape) for shape in input_shapes]
@@ -38,6 +48,7 @@ class Signature:
         self.output_shapes = [tuple(shape) for shape in output_shapes]
         self.losses = list(losses)
         self.readers = self.input_names if readers is None else list(readers)
+        self.limits = [None] * len(self.input_names) if limits is None else list(limits)
 
 
 def label_of(argument: str, names: list, position: int) -> str:

@@ -82,6 +82,11 @@ class Embedding(Layer):
     def input_dtype(self, dtype):
         return "int32" if dtype == "bool" else dtype
 
+    @property
+    def input_limit(self):
+        """How many numbers there are that have a row: 0 to input_limit - 1."""
+        return self.input_dim
+
     def output_shape(self, shape):
         return (*shape, self.output_dim)
 

@@ -236,6 +236,7 @@ class Compiled(Portable):
             [tensor.shape[1:] for tensor in graph.outputs],
             [None] * len(graph.outputs) if self._engine is None else self._losses,
             readers=_readers(graph),
+            limits=_limits(graph),
         )
         self._known = self._engine, signature
         return signature
@@ -363,3 +364,14 @@ def _readers(graph):
         for tensor in node.inputs:
             first.setdefault(id(tensor), node.operation.name)
     return [first.get(id(tensor), tensor.name) for tensor in graph.inputs]
+
+
+def _limits(graph):
+    """Returns for each input of `graph` the lowest `input_limit` of what reads it, or None."""
+    found = {}
+    for node in graph.nodes:
+        limit = node.operation.input_limit
+        if limit is not None:
+            for tensor in node.inputs:
+                found[id(tensor)] = min(limit, found.get(id(tensor), limit))
+    return [found.get(id(tensor)) for tensor in graph.inputs]

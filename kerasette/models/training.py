@@ -246,14 +246,19 @@ class Trainer(Compiled):
             allow_nonfinite: lets NaN and infinity in the data pass.
         """
         verbose = _verbosity("predict", verbose, auto=0)
+        rows = PREDICT_ROWS if batch_size is None else batch_size
+        return self._predict(
+            "predict", x, rows, verbose, callbacks, steps=steps, allow_nonfinite=allow_nonfinite
+        )
+
+    def _predict(self, who, x, rows, verbose=0, callbacks=None, **settings):
         batches = data.make_batches(
             self._build_for(x),
             signature=self._signature(),
-            batch_size=PREDICT_ROWS if batch_size is None else batch_size,
-            steps=steps,
+            batch_size=rows,
             needs_y=False,
-            allow_nonfinite=allow_nonfinite,
-            who="predict",
+            who=who,
+            **settings,
         )
         engine = self._predict_engine()
         listeners = None
@@ -304,15 +309,27 @@ class Trainer(Compiled):
     # ------------------------------------------------------------ single batches
 
     @names_unknown
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict: bool = False):
+    def train_on_batch(
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        class_weight=None,
+        return_dict: bool = False,
+        *,
+        allow_nonfinite: bool = False,
+    ):
         """Does one training step on one batch; returns its loss (and metrics)."""
-        given = x, y, sample_weight
-        return self._on_batch("train_on_batch", True, given, return_dict, class_weight=class_weight)
+        further = {"class_weight": class_weight, "allow_nonfinite": allow_nonfinite}
+        return self._on_batch("train_on_batch", True, (x, y, sample_weight), return_dict, **further)
 
     @names_unknown
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict: bool = False):
+    def test_on_batch(
+        self, x, y=None, sample_weight=None, return_dict: bool = False, *, allow_nonfinite: bool = False
+    ):
         """Returns the loss (and metrics) of one batch."""
-        return self._on_batch("test_on_batch", False, (x, y, sample_weight), return_dict)
+        given, further = (x, y, sample_weight), {"allow_nonfinite": allow_nonfinite}
+        return self._on_batch("test_on_batch", False, given, return_dict, **further)
 
     def _on_batch(self, who, trains, given, return_dict, **settings):
         batches = self._batches(who, given, max(1, data.rows_of(given[0])), **settings)
@@ -329,9 +346,10 @@ class Trainer(Compiled):
         return next(iter(results.values())) if len(results) == 1 else list(results.values())
 
     @names_unknown
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x, *, allow_nonfinite: bool = False):
         """Returns the outputs for one batch."""
-        return self.predict(x, batch_size=max(1, data.rows_of(x)))
+        rows = max(1, data.rows_of(x))
+        return self._predict("predict_on_batch", x, rows, allow_nonfinite=allow_nonfinite)
 
 
 def _verbosity(who, verbose, auto=1):
