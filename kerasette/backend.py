@@ -115,6 +115,11 @@ def floatx() -> str:
     return _State.floatx
 
 
+def computed(dtype: str) -> str:
+    """Returns the type that values of type `dtype` take part in: floats of any size in the default one."""
+    return floatx() if dtype.startswith("float") else dtype
+
+
 def set_floatx(value: str) -> None:
     """Sets the float type of new layers: "float32" or "float64".
 

@@ -6,7 +6,7 @@ no cycles. Everything here is iterative; a graph may be tens of thousands of nod
 
 from inspect import signature
 
-from kerasette.backend import Random, Scratch, floatx, next_seed
+from kerasette.backend import Random, Scratch, computed, floatx, next_seed
 from kerasette.errors import type_error, value_error
 from kerasette.shapes import result_of
 
@@ -97,7 +97,7 @@ class Node:
     def result_shape(self, shapes):
         """Returns the operation's output_shape, given the shape of one sample of each input."""
         if not self.names and not self.options:
-            return self.operation.output_shape(*shapes)
+            return self.operation.shape_of_result(*shapes)
         count = len(self.inputs) - len(self.names)
         further = {**dict(zip(self.names, shapes[count:], strict=True)), **self.options}
         return described(self.operation, shapes[:count], further)
@@ -110,15 +110,10 @@ class Node:
         return list(result) if result and isinstance(result[0], tuple) else [result]
 
 
-def computed(dtype: str) -> str:
-    """Returns the type that values of type `dtype` take part in: floats of any size in the default one."""
-    return floatx() if dtype.startswith("float") else dtype
-
-
 def described(operation, shapes, further):
     """Returns the operation's output_shape for `shapes` and those of the `further` keywords that it takes."""
-    known = signature(operation.output_shape).parameters
-    return operation.output_shape(*shapes, **{name: v for name, v in further.items() if name in known})
+    known = () if operation.graph is not None else signature(operation.output_shape).parameters
+    return operation.shape_of_result(*shapes, **{name: v for name, v in further.items() if name in known})
 
 
 class Context:
@@ -180,16 +175,8 @@ def alone(array):
 
 # What rests on one forward and backward. It is declared on classes (cached_property: by what an instance is
 # configured for), never set on instances, from where a subclass couldn't take it back.
-PROMISES = {
-    "fuses_with",
-    "halves",
-    "input_limit",
-    "joins_maxima",
-    "keeps_order",
-    "output_bias",
-    "reads",
-    "stops_early",
-}
+PROMISES = {"fuses_with", "halves", "input_limit", "joins_maxima"}
+PROMISES |= {"keeps_order", "output_bias", "reads", "stops_early"}
 
 
 def first_with(cls, *names) -> int:
@@ -279,6 +266,10 @@ class Operation:
     def output_shape(self, *input_shapes):
         """Returns the shape of one sample of the output, given those of the inputs."""
         return input_shapes[0]
+
+    def shape_of_result(self, *input_shapes, **further):
+        """Returns what `output_shape` does; of a model too, whose `output_shape` is no method but Keras's."""
+        return self.output_shape(*input_shapes, **further)
 
     def output_dtype(self, *input_dtypes) -> str:
         """Returns the type of the output."""

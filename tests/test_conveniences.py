@@ -347,6 +347,21 @@ def test_a_call_that_would_not_run_is_refused():
     assert Own(2)(X).shape == (len(X), 2)
 
 
+def test_a_layer_without_forward_is_told_when_it_is_described():
+    class Doubled(layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    with pytest.raises(NotImplementedError, match="Doubled defines no forward"):
+        Doubled()(k.Input((4,)))
+
+
+def test_batches_of_different_sizes_are_not_merged():
+    for wrong in (layers.Add, layers.Multiply):
+        with pytest.raises(InvalidValue, match="batches of 3 and 1 samples"):
+            wrong()([np.ones((3, 2)), np.ones((1, 2))])
+
+
 def test_make_wants_a_python_that_is_new_enough(tmp_path):
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)

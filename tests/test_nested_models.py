@@ -57,7 +57,7 @@ def test_a_tower_shows_itself(tower, capsys):
     assert "dense" in capsys.readouterr().out
     assert tower.count_params() == 4 * 4 + 4 + 4 * 2 + 2
     assert len(tower.weights) == len(tower.trainable_weights) == 4
-    assert tower.output_shape((4,)) == (2,)
+    assert tower.output_shape == (None, 2)
 
 
 def test_weights_of_a_tower_are_saved_and_loaded(tower, tmp_path):
@@ -243,3 +243,21 @@ def test_what_is_drawn_in_inference_is_drawn_anew():
             first, second = run(np.ones((8, 4))), run(np.ones((8, 4)))
             assert not np.array_equal(first, second)
             assert not np.array_equal(first[:4], first[4:])
+
+
+def test_one_output_in_a_list_and_shapes_are_as_in_keras():
+    def build(library):
+        i = library.Input((4,))
+        y = library.layers.Dense(3)(i)
+        return library.Model([i], [y]), library.Model(i, [y, library.layers.Dense(2)(y)])
+
+    x = np.ones((2, 4), "float32")
+    for ours, theirs in zip(build(k), build(keras()), strict=True):
+        theirs.set_weights(ours.get_weights())
+        found, wanted = ours.predict(x), theirs.predict(x, verbose=0)
+        assert type(found) is type(wanted)
+        np.testing.assert_allclose(np.concatenate(found, -1), np.concatenate(wanted, -1), rtol=1e-5)
+        assert ours.output_shape == theirs.output_shape
+    assert ours.compute_output_shape((7, 4)) == theirs.compute_output_shape((7, 4))
+    lstm = k.layers.LSTM(3, return_state=True)
+    assert lstm.compute_output_shape((None, 5, 2)) == ((None, 3), (None, 3), (None, 3))

@@ -109,8 +109,21 @@ def test_steps_are_checked():
     for wrong in ([], [np.zeros(4, "float32")], [np.zeros(3, "float64")]):
         with pytest.raises(InvalidValue, match="gradient"):
             optimizer.step(wrong)
-    with pytest.raises(InvalidValue, match="before training"):
+    with pytest.raises(InvalidType, match="must be a list"):
+        optimizer.exclude_from_weight_decay(var_names="bias")
+    optimizer.exclude_from_weight_decay(var_names=["bias"])  # nothing was trained yet
+    optimizer.step([np.zeros(3, "float32")])
+    with pytest.raises(InvalidValue, match="before the first step"):
         optimizer.exclude_from_weight_decay(var_names=["bias"])
+
+
+def test_layers_are_kept_out_of_weight_decay_by_their_names():
+    run = run_of({"head/kernel": np.ones(3), "tail/kernel": np.ones(3)})
+    optimizer = optimizers.SGD(0.1, weight_decay=0.5)
+    optimizer.build([run])
+    optimizer.exclude_from_weight_decay(var_names=["head"])
+    optimizer.step([np.zeros(6, "float32")])
+    np.testing.assert_allclose(run.theta, [1, 1, 1, 0.95, 0.95, 0.95], rtol=1e-6)
 
 
 def test_slots_follow_parameters_when_runs_are_cut_anew():

@@ -7,11 +7,11 @@ they declare. Values live in numbered slots. Making a plan takes time in proport
 import math
 from collections import Counter
 
+from kerasette.backend import computed
 from kerasette.engine import rewrites
 from kerasette.engine.steps import Activate, Cast, Penalize, Step
 from kerasette.engine.unfolding import unfold
 from kerasette.functions.kernels import compiled
-from kerasette.graph import computed
 
 CACHE_BYTES = 1 << 23  # one core's share of the last-level cache: activations of a micro-batch should fit
 SHORT_CALL = 1 << 14  # bytes: shorter results take less time than the call that makes them

@@ -77,7 +77,11 @@ class Layer(penalties.Penalized, weights.Weighted, Operation, Configurable, meta
         """Keras's form of `output_shape`: with the batch dimension, a list of shapes for several inputs."""
         several = bool(input_shape) and isinstance(input_shape[0], (tuple, list))
         shapes = [tuple(shape) for shape in input_shape] if several else [tuple(input_shape)]
-        return (shapes[0][0], *self.output_shape(*[shape[1:] for shape in shapes]))
+        batch, result = shapes[0][0], self.shape_of_result(*[shape[1:] for shape in shapes])
+        if result and isinstance(result[0], tuple):
+            several = [(batch, *shape) for shape in result]
+            return several if self.graph is not None else tuple(several)
+        return (batch, *result)
 
     def _ensure_built(self, shapes):
         self._check_inputs(shapes)
@@ -165,6 +169,8 @@ class Layer(penalties.Penalized, weights.Weighted, Operation, Configurable, meta
                     "Give all inputs as symbolic tensors, or all as arrays.",
                 )
         self._ensure_built([tensor.shape[1:] for tensor in inputs])
+        if self.graph is None and type(self).forward is Operation.forward:
+            self.forward(None, None)  # says what to define
         masks = self._automatic_masks(inputs, named)
         named = {**masks, **named}
         result = self.symbolic_call(inputs, {**keywords, **masks}, named, options)

@@ -28,6 +28,11 @@ class Merge(Layer):
         if shapes.count(shapes[0]) == len(shapes):
             y, cache = self.merge(xs, ctx.buffer("y", shapes[0]))
             return y, (cache, shapes)
+        if len({len(x) for x in xs}) > 1:
+            raise value_error(
+                f"{self.name} ({type(self).__name__}) got batches of {' and '.join(str(len(x)) for x in xs)}",
+                "samples. All inputs need the same number.",
+            )
         rank = max(x.ndim for x in xs)
         xs = [x if x.ndim == rank else x.reshape(len(x), *(1,) * (rank - x.ndim), *x.shape[1:]) for x in xs]
         out = ctx.buffer("y", (len(xs[0]), *self.output_shape(*[x.shape[1:] for x in xs])))

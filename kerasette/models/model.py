@@ -183,7 +183,13 @@ class Model(Trainer, Layer):
 
     # ------------------------------------------------------------ as a layer
 
-    def output_shape(self, *input_shapes):
+    @property
+    def output_shape(self):
+        """The shape of the output, the batch included; a list of shapes for several outputs."""
+        shapes = [tensor.shape for tensor in self.graph.outputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    def shape_of_result(self, *input_shapes):
         """Returns the shape of one sample of the output (a tuple of shapes for several outputs)."""
         tensors = self.graph.outputs
         if list(input_shapes) == [tensor.shape[1:] for tensor in self.graph.inputs]:
@@ -245,9 +251,9 @@ class Model(Trainer, Layer):
     def _structured(self, results):
         """Returns a list of outputs in the form that the model was described with."""
         kind, names = self._output_structure
-        if kind == "one":
-            return results[0]
-        return dict(zip(names, results, strict=True)) if kind == "dict" else results
+        if kind == "dict":
+            return dict(zip(names, results, strict=True))
+        return results[0] if len(results) == 1 else results  # as Keras, where one output was given in a list
 
     # ------------------------------------------------------------ what stands on the floors above
 

@@ -61,10 +61,13 @@ def install(cls) -> None:
         "truediv": arithmetic.true_divide,
         "pow": arithmetic.power,
         "matmul": axes.matmul,
+        "and": logic.logical_and,
+        "or": logic.logical_or,
     }
     for name, function in two.items():
         setattr(cls, f"__r{name}__", _swapped(function))
     compared = {
+        "ne": logic.not_equal,  # == stays Python's own: tensors are told apart by it
         "gt": logic.greater,
         "ge": logic.greater_equal,
         "lt": logic.less,
@@ -72,6 +75,7 @@ def install(cls) -> None:
     }
     for name, function in (two | compared).items():
         setattr(cls, f"__{name}__", lambda self, other, function=function: function(self, other))
+    cls.__invert__ = logic.logical_not
     cls.__neg__ = arithmetic.negative
     cls.__abs__ = arithmetic.absolute
     cls.__getitem__ = shaping.getitem

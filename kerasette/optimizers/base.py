@@ -214,19 +214,20 @@ class Optimizer(Configurable):
         self._kept, self.built = None, False
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None) -> None:
-        """Keeps parameters out of weight decay; to be called before training.
+        """Keeps parameters out of weight decay; to be called before the first step.
 
         Args:
             var_list: parameters, e.g. `[layer.bias]`.
-            var_names: regular expressions; a parameter in whose name one is found is excluded ("bias").
+            var_names: regular expressions; a parameter in whose path ("dense/bias") or name one is found is
+                excluded: ["bias", "normalization"].
 
         Raises:
-            InvalidValue: once the optimizer is built, or for an expression that can't be read.
+            InvalidValue: once a step was made, or for an expression that can't be read.
         """
-        if self.built:
-            raise value_error(
-                "exclude_from_weight_decay() must be called before training builds the optimizer."
-            )
+        if self._calls:
+            raise value_error("exclude_from_weight_decay() must be called before the first step of training.")
+        if isinstance(var_names, str):
+            raise type_error(f"exclude_from_weight_decay: var_names must be a list, got {var_names!r}.")
         try:
             self._excluded_names = re.compile("|".join(var_names)) if var_names else None
         except re.error as problem:
@@ -237,7 +238,8 @@ class Optimizer(Configurable):
         """Tells whether weight decay acts on `parameter`."""
         if handle(parameter) in self._excluded or parameter.path in self._excluded_paths:
             return False
-        return self._excluded_names is None or self._excluded_names.search(parameter.name) is None
+        found = self._excluded_names and self._excluded_names.search
+        return not found or not (found(parameter.path) or found(parameter.name))
 
     # ------------------------------------------------------------ a step
 
