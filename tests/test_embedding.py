@@ -147,8 +147,9 @@ def test_weights_to_begin_with():
 
 
 def test_input_length_has_no_effect():
-    with pytest.warns(UserWarning, match="input_length"):
+    with pytest.warns(UserWarning, match="input_length") as told:
         layer = layers.Embedding(3, 2, input_length=4)
+    assert told[0].filename == __file__
     assert "input_length" not in layer.get_config()
     assert layer(np.zeros((1, 6), int)).shape == (1, 6, 2)
 

@@ -63,7 +63,7 @@ class Embedding(Layer):
         if input_length is not None:
             warnings.warn(
                 f"{self.name}: input_length has no effect; leave it out, or write Input({input_length}).",
-                stacklevel=3,
+                stacklevel=4,
             )
         if weights is not None:
             self.build()
