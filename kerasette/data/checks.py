@@ -223,7 +223,7 @@ def _place(bad, rows, columns):
 def sample_weights(
     value, label: str, who: str, output_shape: tuple, *, dtype="float32", warn_zero=True
 ) -> np.ndarray:
-    """Returns sample weights: one a row, (n,), or one a step, (n, steps); shape (n, 1) becomes (n,).
+    """Returns sample weights: one a row, (n,), or one a step, (n, steps); last axes of length 1 go.
 
     Args:
         value, label, who: the weights, and for messages what they're called and who wants them.
@@ -235,8 +235,8 @@ def sample_weights(
         InvalidValue: for another shape, or negative or non-finite weights.
     """
     array = as_array(value, label, who)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    while 1 < array.ndim <= 1 + max(1, len(output_shape)) and array.shape[-1] == 1:
+        array = array[..., 0]
     steps = array.shape[1:]
     fits = zip(steps, output_shape[:-1], strict=False)
     if array.ndim < 1 or len(steps) >= max(1, len(output_shape)) or any(b not in (None, a) for a, b in fits):

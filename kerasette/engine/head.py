@@ -1,6 +1,7 @@
 """One output's loss, as the engine uses it."""
 
 from kerasette.backend import floatx
+from kerasette.errors import value_error
 
 
 class Head:
@@ -62,6 +63,7 @@ class Head:
     def factors(self, xp, losses, rows, weights, scale):
         """Returns the factor of each of `losses` in the batch's value: weight / count."""
         if scale is not None:
+            self._check_weights(losses, weights)
             return _weighted(xp, losses, weights, scale(losses))
         key = losses.shape, rows
         array = self._constants.get(key)
@@ -71,6 +73,17 @@ class Head:
             factor = self.loss.scaler(rows, None)(losses)
             array = self._constants[key] = xp.full(losses.shape, factor, losses.dtype)
         return array
+
+    def _check_weights(self, losses, weights):
+        """Raises InvalidValue where a mask or weights of steps don't fit the losses of a batch."""
+        if weights is None or weights.shape == losses.shape[: weights.ndim]:
+            return
+        raise value_error(
+            f"The loss {self.loss.name} makes losses of the shape {losses.shape},"
+            f" which a mask or sample_weight of the shape {weights.shape} doesn't fit.",
+            "The loss must keep the axis of steps: give y as many axes as the predictions have,"
+            " and let its axis be the last; or leave out the mask.",
+        )
 
 
 def _weighted(xp, losses, weights, factor):

@@ -12,8 +12,8 @@ MEAN = "sum_over_batch_size"
 class _Overlap(FunctionLoss):
     """A loss that is summed over chosen axes.
 
-    With axis=None there is one loss for the whole batch; every sample is then given that one, so that means
-    and sample weights work as for any other loss.
+    With axis=None there is one loss for the whole batch; every sample, and every step of it, is then given
+    that one, so that means, masks and sample weights work as for any other loss.
     """
 
     @property
@@ -24,10 +24,9 @@ class _Overlap(FunctionLoss):
     def forward(self, y_true, y_pred):
         """Returns (losses, cache); see `Loss.forward`."""
         losses, cache = super().forward(y_true, y_pred)
-        return (self._spread(losses, len(y_pred)) if losses.ndim == 0 else losses), cache
-
-    def _spread(self, loss, rows):
-        return xp_of(loss).broadcast_to(loss, (rows,))
+        if losses.ndim == 0:
+            losses = xp_of(losses).broadcast_to(losses, y_pred.shape[:-1] or y_pred.shape)
+        return losses, cache
 
     def backward(self, dlosses, cache):
         """Returns the gradient by `y_pred`; see `Loss.backward`."""
@@ -41,9 +40,13 @@ class _Overlap(FunctionLoss):
 
     def scaler(self, rows, weights, y_true=None):
         """Returns the function that scales losses; see `Loss.scaler`."""
-        if self.axis is None and self.reduction == "sum" and weights is None:
-            return lambda losses: 1.0 / rows
-        return super().scaler(rows, weights, y_true)
+        scale = super().scaler(rows, weights, y_true)
+        if self.axis is not None or self.reduction in (MEAN, "mean"):
+            return scale
+        if weights is None and self.reduction != "sum":
+            return scale
+        count = 1 if weights is None else weights.size  # the one loss counts once for each weight
+        return lambda losses: scale(losses) * count / losses.size
 
     def prepare(self, y, output_shape, who="y"):
         """Returns the targets; see `Loss.prepare`."""
