@@ -17,6 +17,21 @@ class InvalidValue(KerasetteError, ValueError):
     """A value, shape or name that can't be used."""
 
 
+class UnknownName(InvalidValue):
+    """A name that no registry knows.
+
+    Attributes:
+        name: as it was asked for.
+    """
+
+    def __init__(self, text: str, name: object):
+        super().__init__(text)
+        self.name = name
+
+    def __reduce__(self):
+        return type(self), (*self.args, self.name)
+
+
 class InvalidType(KerasetteError, TypeError):
     """An object of a kind that can't be used, or an unknown argument."""
 
@@ -81,9 +96,9 @@ def hint(name: object, choices: Iterable[str], show: int = 8) -> str:
     return f"Known: {', '.join(names[:show])}{more}." if names else ""
 
 
-def unknown(kind: str, name: object, choices: Iterable[str]) -> InvalidValue:
+def unknown(kind: str, name: object, choices: Iterable[str]) -> UnknownName:
     """Returns the error for a name that no registry knows, with the nearest known name."""
-    return value_error(f"Unknown {kind} '{name}'.", hint(name, choices))
+    return UnknownName(shorten(f"Unknown {kind} '{name}'. {hint(name, choices)}"), name)
 
 
 def no_attribute(module: str, name: str, choices: Iterable[str], instead: str = "") -> Exception:

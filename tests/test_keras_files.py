@@ -1,12 +1,14 @@
 """Whole models to Keras and back: predictions, training that goes on, files that prove themselves."""
 
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
 
 import kerasette
 from kerasette import Input, Model, Sequential, layers, registry, saving
+from kerasette.commands.inspecting import page
 from kerasette.errors import LoadError
 from kerasette.models import load_model
 from tests import random_graphs
@@ -295,3 +297,74 @@ def test_registered_layers(tmp_path, monkeypatch):
     registry._CUSTOM.clear()
     with pytest.raises(LoadError, match="Scaled"):
         load_model(tmp_path / "m.keras")
+
+
+# ---------------------------------------------------------------- files of Keras that aren't read
+
+
+def words(path):
+    """Saves a model of Keras's that knows words, with the files that it keeps them in."""
+    k = keras()
+    table = k.layers.TextVectorization(max_tokens=10, output_sequence_length=4)
+    table.adapt(["a b c", "b c d"])
+    k.Sequential([k.Input((1,), dtype="string"), table, k.layers.Embedding(10, 4)]).save(path)
+    return str(path)
+
+
+def test_a_layer_of_texts_is_named_and_inspected(tmp_path):
+    path = words(tmp_path / "words.keras")
+    with pytest.raises(LoadError, match=r"Unknown layer 'TextVectorization'. Texts and tables are prepared"):
+        load_model(path)
+    assert "Not supported without custom_objects: TextVectorization." in page(path)
+
+
+def test_the_files_of_a_layer_are_not_read(tmp_path):
+    class Words(layers.Layer):
+        @classmethod
+        def from_config(cls, config):
+            return cls(name=config["name"])
+
+        def forward(self, ctx, w, x):
+            return x, None
+
+    path = words(tmp_path / "words.keras")
+    with pytest.raises(LoadError, match="dtype must be one of"):
+        load_model(path, custom_objects={"TextVectorization": Words})
+    simple = tmp_path / "simple.keras"
+    Sequential([Input((2,)), layers.Dense(1)]).save(simple)
+    with zipfile.ZipFile(simple, "a") as archive:
+        archive.writestr("assets/words.txt", "a b")
+    with pytest.raises(LoadError, match=r"files of layers, which aren't read: assets/words.txt"):
+        load_model(simple)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_lambda_in_a_file_says_what_to_write_instead(tmp_path, ending):
+    k = keras()
+    path = str(tmp_path / f"lambda{ending}")
+    k.Sequential([k.Input((3,)), k.layers.Lambda(lambda x: 2 * x, name="twice")]).save(path)
+    with pytest.raises(LoadError, match=r"Unknown layer 'Lambda'. Use kerasette.ops .*custom_objects"):
+        load_model(path)
+
+
+def test_weights_of_mixed_precision_are_for_a_model_made_here(tmp_path):
+    k, path = keras(), str(tmp_path / "mixed.keras")
+    theirs = k.Sequential([k.Input((3,)), k.layers.Dense(2, dtype="mixed_float16")])
+    theirs.save(path)
+    with pytest.raises(LoadError, match=r"mixed_float16.* load_weights\(\)"):
+        load_model(path)
+    ours = Sequential([Input((3,)), layers.Dense(2)])
+    ours.load_weights(path)
+    np.testing.assert_array_equal(ours.get_weights()[0], theirs.get_weights()[0])
+
+
+def test_a_loss_of_one_s_own_comes_by_custom_objects(tmp_path):
+    def l1(y_true, y_pred):
+        return kerasette.ops.mean(kerasette.ops.abs(y_true - y_pred), axis=-1)
+
+    model = Sequential([Input((3,)), layers.Dense(2)])
+    model.compile("sgd", l1)
+    model.save(tmp_path / "own.keras")
+    with pytest.raises(LoadError, match=r"pass custom_objects=\{'l1': \.\.\.\}\. Or .* compile=False"):
+        load_model(tmp_path / "own.keras")
+    assert load_model(tmp_path / "own.keras", custom_objects={"l1": l1}).loss is l1

@@ -264,7 +264,7 @@ __all__ = [
 ]
 
 _TEXT = "Texts and tables are prepared before training: give arrays of numbers."
-_INSTEAD = {  # what Keras has here, and what to do
+INSTEAD = {  # what Keras has here, and what to do
     **dict.fromkeys(
         ("Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"),
         _TEXT,
@@ -275,4 +275,4 @@ _INSTEAD = {  # what Keras has here, and what to do
 
 
 def __getattr__(name):
-    raise no_attribute(__name__, name, __all__, _INSTEAD.get(name, ""))
+    raise no_attribute(__name__, name, __all__, INSTEAD.get(name, ""))

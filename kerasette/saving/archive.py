@@ -107,9 +107,9 @@ def _ending(directory, offset):
 
 @contextlib.contextmanager
 def reading(path: str):
-    """Opens an archive; the value is (metadata text, config text, hdf5.Contents)."""
+    """Opens an archive; the value is (metadata text, config text, hdf5.Contents, names of layers' files)."""
     with zips.reading(path) as archive:
         about = archive.read(zips.METADATA) if zips.METADATA in archive else b"{}"
         config = archive.read(zips.CONFIG)
         with hdf5.reading(path, archive.window(zips.WEIGHTS)) as stored:
-            yield about, config, stored
+            yield about, config, stored, archive.assets

@@ -3,12 +3,22 @@
 import contextlib
 import re
 
-from kerasette.errors import KerasetteError, LoadError, shorten
+from kerasette.errors import KerasetteError, LoadError, UnknownName, shorten
+
+LONGEST_NAME = 60  # characters of one from a file that a message repeats
 
 
 def load_error(*sentences: str) -> LoadError:
     """Returns a LoadError whose message joins `sentences`."""
     return LoadError(shorten(" ".join(sentences)))
+
+
+def told(problem: Exception) -> str:
+    """Returns what an error in a configuration says, and for an unknown name how to hand one's own over."""
+    if not isinstance(problem, UnknownName):
+        return str(problem)
+    name = str(problem.name)[:LONGEST_NAME]
+    return f"{problem} If '{name}' is your own, pass custom_objects={{'{name}': ...}}."
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from kerasette import params, registry
 from kerasette.errors import KerasetteError, LoadError
 from kerasette.models import Model, Sequential
-from kerasette.saving.faults import load_error
+from kerasette.saving.faults import load_error, told
 
 LARGEST = 1 << 25  # elements of all parameters, where no file of weights says how many there are
 DEEPEST = 100  # lists and objects in one another
@@ -108,6 +108,6 @@ def guarded(custom_objects: dict | None = None):
         except LoadError:
             raise
         except KerasetteError as problem:
-            raise load_error(str(problem)) from problem
+            raise load_error(told(problem)) from problem
         except Exception as problem:  # what a constructor does with a value of the wrong kind
             raise load_error(f"The configuration doesn't fit: {problem!r}.") from problem

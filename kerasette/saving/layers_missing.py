@@ -1,6 +1,7 @@
 """The layers of a configuration that nothing here is called: all of them, not the first only."""
 
 from kerasette import registry
+from kerasette.layers import INSTEAD
 from kerasette.saving.faults import load_error
 
 _INNER = ("layer", "backward_layer", "forward_layer", "cell")
@@ -39,9 +40,16 @@ def _is_known(entry, name):
 
 
 def refuse_missing(entry: dict) -> None:
-    """Raises LoadError with the names of all layers that are missing; one alone is left to the registry."""
+    """Raises LoadError with the names of all layers that are missing.
+
+    One alone is left to the registry, unless it is one of Keras's that is missing on purpose.
+    """
     unknown = missing(entry)
-    if len(unknown) > 1:
+    instead = [INSTEAD[name] for name in unknown if name in INSTEAD]
+    if len(unknown) > 1 or instead:
+        names = f"layers: {', '.join(unknown)}" if len(unknown) > 1 else f"layer '{unknown[0]}'"
         raise load_error(
-            f"Unknown layers: {', '.join(unknown)}. kerasette has none; pass your own by custom_objects."
+            f"Unknown {names}.",
+            *dict.fromkeys(instead),
+            f"Your own are handed over by custom_objects={{'{unknown[0]}': ...}}.",
         )

@@ -23,7 +23,7 @@ from kerasette.saving import (
 )
 from kerasette.saving.atomic import check_target
 from kerasette.saving.config import entry_of, parse
-from kerasette.saving.faults import load_error
+from kerasette.saving.faults import load_error, told
 from kerasette.saving.guard import check_depth, guarded
 from kerasette.saving.hdf5 import reading
 from kerasette.saving.inspection import SIGNATURE, beginning, look
@@ -115,8 +115,9 @@ def load_model(
     path = weights.path_of("load_model", filepath, (ZIP, *OLDER))
     start = beginning(path)
     if start.startswith(zips.START):
-        with archive.reading(path) as (about, config, stored):
-            return _from_archive(path, parse(about), parse(config), stored, custom_objects, compile, strict)
+        with archive.reading(path) as (about, config, stored, assets):
+            parts = parse(about), parse(config), stored, assets
+            return _from_archive(path, parts, custom_objects, compile, strict)
     if start.startswith(SIGNATURE):
         with reading(path) as stored:
             return _from_older(path, stored, custom_objects, compile, strict)
@@ -124,12 +125,15 @@ def load_model(
     raise load_error(f"'{path}' is no model of Keras's: it {look(start, wanted)}.")
 
 
-def _from_archive(path, about, entry, stored, custom_objects, compile, strict):
+def _from_archive(path, parts, custom_objects, compile, strict):
+    about, entry, stored, assets = parts
     _check_version(path, str(about.get("keras_version")), entry, strict)
     held = layout.of_layers(stored)
     with guarded(custom_objects):
         entry = legacy_config.modern(entry, unlist=OWN_VERSION not in about)
         model = _made(path, entry, held)
+        if assets:
+            raise load_error(f"'{path}' has files of layers, which aren't read: {', '.join(assets)}.")
         pairs, problems = weights.compare(model, stored)
         _fill(path, model, pairs, problems, strict)
         if compile and entry.get("compile_config") is not None:
@@ -175,7 +179,7 @@ def _compile(path, model, config, items, strict):
     try:
         compilation.compile_model(model, config)
     except ValueError as problem:
-        raise load_error(f"{problem} ('{path}' can be loaded with compile=False.)") from problem
+        raise load_error(f"{told(problem)} Or load '{path}' with compile=False.") from problem
     optimizer_state.restore(path, model, items, strict)
 
 

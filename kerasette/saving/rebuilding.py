@@ -122,6 +122,11 @@ def _policy(dtype):
         raise value_error(
             f"The dtype policy {dtype.get('class_name')!r} isn't provided; save the model in {floatx()}."
         )
+    if str(inner["name"]).endswith("float16"):
+        raise value_error(
+            f"The dtype policy {inner['name']!r} isn't provided. The file's weights are {floatx()}:",
+            "build the same model here and give it this file with load_weights().",
+        )
     return inner["name"]
 
 

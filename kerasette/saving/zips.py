@@ -18,6 +18,8 @@ from kerasette.saving.stored import Source
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MEMBERS = {CONFIG: 16 << 20, METADATA: 1 << 20, WEIGHTS: None}  # name -> largest size in bytes
+ASSETS = "assets/"  # where Keras puts the words that layers of texts know; nothing in it is ever read
+MOST = len(MEMBERS) + 100  # members, those included
 ENTRY, ENTRY_SIZE = b"PK\x01\x02", 46
 START, END = b"PK\x03\x04", b"PK\x05\x06"
 END_SIZE = 22  # bytes of the record that ends an archive without a comment
@@ -71,12 +73,14 @@ class Archive:
 
     Attributes:
         names: the names of the members.
+        assets: those of them that are files of layers.
     """
 
     def __init__(self, path, file, members):
         self._path, self._file = path, file
         self._members = members  # name -> (ZipInfo, where its bytes begin)
         self.names = tuple(members)
+        self.assets = [name for name in members if name not in MEMBERS]
 
     def __contains__(self, name):
         return name in self._members
@@ -192,8 +196,8 @@ def _check_end(path, file, size):
         if struct.unpack("<4xLQL", locator) != (0, behind, 1) or not record.startswith(LARGE_END):
             raise load_error(f"'{path}': the list of its members lies at the wrong place.")
         disk, first, here, count, length, offset = struct.unpack("<16x2L4Q", record)
-    if max(count, here) > len(MEMBERS) or length > LARGEST_DIRECTORY or disk or first:
-        raise load_error(f"'{path}' lists {count} members; a model has at most {len(MEMBERS)}.")
+    if max(count, here) > MOST or length > LARGEST_DIRECTORY or disk or first:
+        raise load_error(f"'{path}' lists {count} members; a model has at most {MOST}.")
     if offset + length != behind:
         raise load_error(f"'{path}': the list of its members lies at the wrong place.")
     return offset, length, count
@@ -214,7 +218,8 @@ def _check_list(path, file, start, length, count):
 
 
 def _check_member(who, info):
-    if info.filename not in MEMBERS or info.orig_filename != info.filename:
+    asset = info.filename.startswith(ASSETS) and not info.filename.endswith("/")
+    if not (asset or info.filename in MEMBERS) or info.orig_filename != info.filename:
         raise load_error(f"{who} isn't one that a model has: {', '.join(MEMBERS)}.")
     if info.flag_bits & _SPECIAL:
         raise load_error(f"{who} is encrypted; that isn't read.")
@@ -222,6 +227,8 @@ def _check_member(who, info):
         raise load_error(f"{who} is a link, a directory or a device.")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise load_error(f"{who} is compressed in a way that isn't read.")
+    if asset:
+        return
     stored = info.compress_type == zipfile.ZIP_STORED
     limit = MEMBERS[info.filename]
     if (stored and info.file_size != info.compress_size) or (limit is None and not stored):
