@@ -9,7 +9,7 @@ import pytest
 
 from kerasette import Input, Model, layers, optimizers
 from kerasette.backend import set_threads
-from kerasette.errors import InvalidValue, LoadError
+from kerasette.errors import InvalidType, InvalidValue, LoadError
 from kerasette.optimizers import state
 from kerasette.params import Parameter, lay_out, runs_of
 from tests.cupy_standin import device, peek, transfers
