@@ -91,19 +91,20 @@ def test_lines_are_there_while_training_runs(tmp_path):
     logger.on_train_end()
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda folder: callbacks.CSVLogger(folder / "log.csv"),
-        lambda folder: callbacks.ModelCheckpoint(folder / "a.weights.h5", save_weights_only=True),
-        lambda folder: callbacks.ModelCheckpoint(folder / "{epoch}" / "a.weights.h5", save_weights_only=True),
-    ],
-)
-def test_a_missing_directory_fails_before_training(tmp_path, make):
+def test_a_missing_directory_fails_before_training(tmp_path):
     with pytest.raises(FileNotFoundError, match="doesn't exist") as caught:
-        run(make(tmp_path / "missing"), [{"loss": 1.0}])
+        run(callbacks.CSVLogger(tmp_path / "missing" / "log.csv"), [{"loss": 1.0}])
     assert isinstance(caught.value, errors.KerasetteError)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_make_their_directory_or_fail_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    run(callbacks.ModelCheckpoint(tmp_path / "new" / "a.weights.h5", save_weights_only=True), [{"loss": 1.0}])
+    assert (tmp_path / "new").is_dir()
+    for name in ("a.weights.h5", "{epoch}/a.weights.h5"):
+        with pytest.raises(errors.InvalidValue, match="can't be made"):
+            run(callbacks.ModelCheckpoint(f"{tmp_path}/file/{name}", save_weights_only=True), [{"loss": 1.0}])
 
 
 def test_folders_named_after_epochs_are_made(tmp_path):

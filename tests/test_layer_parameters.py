@@ -156,3 +156,16 @@ def test_widths_that_no_parameter_depends_on_stay_free():
     for layer in (*free, L.PReLU(shared_axes=[1])):
         layer(X)
         assert layer(np.ones((2, 3))).shape == (2, 3)
+
+
+def test_layers_kept_in_a_layer_are_told():
+    class Block(L.Layer):
+        def __init__(self, **base):
+            super().__init__(**base)
+            self.inner = L.Dense(4)
+
+        def forward(self, ctx, w, x):
+            return x, None
+
+    with pytest.warns(UserWarning, match="keeps Dense in 'inner'"):
+        Block()(np.ones((2, 4), "float32"))

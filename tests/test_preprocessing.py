@@ -128,3 +128,11 @@ def test_count_weights():
     ]
     tensors = layers.Input((3,), dtype="int64"), layers.Input((3,))
     assert layer(tensors[0], count_weights=tensors[1]).shape == (None, 4)
+
+
+@pytest.mark.parametrize("data", [[[np.nan], [1.0]], [[1e300], [2.0]], [[np.inf], [0.0]]])
+def test_adapt_takes_finite_numbers_only(data):
+    layer = layers.Normalization()
+    with pytest.raises(InvalidValue, match="NaN or infinity"):
+        layer.adapt(np.array(data))
+    np.testing.assert_array_equal(layer.mean, 0)

@@ -4,7 +4,7 @@ import os
 
 from kerasette.callbacks.base import say
 from kerasette.callbacks.monitor import Monitor
-from kerasette.errors import MissingFile, positive_int, value_error
+from kerasette.errors import positive_int, value_error
 
 
 class ModelCheckpoint(Monitor):
@@ -21,8 +21,7 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: value that has to be improved on first.
 
     Raises:
-        InvalidValue: for a name with another ending.
-        MissingFile: when training begins, where the directory doesn't exist.
+        InvalidValue: for a name with another ending, or when training begins and the directory can't be made.
     """
 
     remembers = ("best", "_epoch", "_batches")
@@ -53,10 +52,13 @@ class ModelCheckpoint(Monitor):
 
     def on_train_begin(self, logs=None):
         folder = os.path.dirname(self.filepath.split("{", maxsplit=1)[0]) or "."
-        if not os.path.isdir(folder):
-            raise MissingFile(
-                f"ModelCheckpoint: the directory '{folder}' doesn't exist. Make it before training."
-            )
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as problem:
+            raise value_error(
+                f"ModelCheckpoint: the directory '{folder}' can't be made ({problem.strerror}).",
+                "Give another filepath.",
+            ) from problem
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch

@@ -90,6 +90,7 @@ class Layer(penalties.Penalized, weights.Weighted, Operation, Configurable, meta
                 self.build(*shapes)
                 self.built = True
                 self._lengths_built_for = self._fixed_lengths(shapes)
+            weights.warn_of_kept(self)
 
     def _made_together(self):
         """Returns the layers that `build` may change: this one, and those that it holds."""

@@ -163,7 +163,7 @@ class Normalization(Layer):
             data: an array, nested lists of numbers, or an iterable of arrays: one batch each.
 
         Raises:
-            InvalidValue: where there are no rows, or the layer was given its statistics.
+            InvalidValue: where there are no rows, a statistic isn't finite, or the layer was given both.
         """
         if self._given is not None:
             raise value_error(
@@ -175,8 +175,15 @@ class Normalization(Layer):
             total.add(batch, tuple(axis for axis in range(batch.ndim) if axis not in self._kept(batch.ndim)))
         if not total.count:
             raise value_error(f"{self.name}: adapt() got 0 rows.")
-        self._params["mean"].assign(total.mean)
-        self._params["variance"].assign(total.squares / total.count)
+        with np.errstate(over="ignore"):
+            found = [np.asarray(n).astype(self.dtype) for n in (total.mean, total.squares / total.count)]
+        if not all(np.isfinite(one).all() for one in found):
+            raise value_error(
+                f"{self.name}: adapt() got NaN or infinity, or numbers whose mean or variance is too large",
+                f"for {self.dtype}. Clean them first.",
+            )
+        for name, statistic in zip(("mean", "variance"), found, strict=True):
+            self._params[name].assign(statistic)
 
     def forward(self, ctx, w, x):
         dtype = ctx.buffer.dtype

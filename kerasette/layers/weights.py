@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import warnings
 
 import numpy as np
 
@@ -42,6 +43,21 @@ def undone_on_error(layers):
             vars(layer).clear()
             vars(layer).update(state)
         raise
+
+
+def warn_of_kept(layer) -> None:
+    """Warns where a layer of one's own keeps layers, whose weights nobody would train or save with it."""
+    if type(layer).__module__.startswith("kerasette.") or hasattr(layer, "held"):
+        return
+    for name, value in vars(layer).items():
+        kept = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Weighted)]
+        if kept:
+            warnings.warn(
+                f"{layer.name} keeps {type(kept[0]).__name__} in '{name}', whose weights are neither "
+                "trained nor saved with it: a layer's parameters are those of its own add_param(). "
+                "Call layers on one another in a Model, or compute with parameters of your own.",
+                stacklevel=5,
+            )
 
 
 class Weighted:
