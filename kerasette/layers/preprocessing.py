@@ -172,7 +172,9 @@ class Normalization(Layer):
         total = _Statistics()
         for batch in _batches(data):
             self._ensure_built([batch.shape[1:]])
-            total.add(batch, tuple(axis for axis in range(batch.ndim) if axis not in self._kept(batch.ndim)))
+            axes = tuple(axis for axis in range(batch.ndim) if axis not in self._kept(batch.ndim))
+            with np.errstate(over="ignore", invalid="ignore"):  # told below
+                total.add(batch, axes)
         if not total.count:
             raise value_error(f"{self.name}: adapt() got 0 rows.")
         with np.errstate(over="ignore"):
