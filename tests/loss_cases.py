@@ -1,30 +1,9 @@
 """One line for each option of each loss, with data it takes."""
 
-import numpy as np
+from tests.case_data import Draws
 
-RNG = np.random.default_rng(7)
-
-
-def numbers(*shape):
-    return RNG.normal(size=shape).astype("float32")
-
-
-def shares(*shape, axis=-1):
-    p = np.exp(numbers(*shape))
-    return (p / p.sum(axis=axis, keepdims=True)).astype("float32")
-
-
-def one_hot(*shape):
-    return np.eye(shape[-1], dtype="float32")[RNG.integers(0, shape[-1], shape[:-1])]
-
-
-def bits(*shape):
-    return RNG.integers(0, 2, shape).astype("float32")
-
-
-def labels(classes, *shape):
-    return RNG.integers(0, classes, shape)
-
+DRAWS = Draws(7)
+numbers, shares, one_hot, bits, labels = DRAWS.numbers, DRAWS.shares, DRAWS.one_hot, DRAWS.bits, DRAWS.labels
 
 # class, arguments, y_true, y_pred
 CASES = [

@@ -2,36 +2,18 @@
 
 import numpy as np
 
-RNG = np.random.default_rng(11)
+from tests.case_data import Draws
+
+DRAWS = Draws(11)
+numbers, shares, one_hot, bits, labels = DRAWS.numbers, DRAWS.shares, DRAWS.one_hot, DRAWS.bits, DRAWS.labels
 N = 14
-
-
-def numbers(*shape):
-    return RNG.normal(size=shape).astype("float32")
 
 
 def uniform(*shape):
     """Returns numbers from 0 to 1, some of them exactly at thresholds that divide [0, 1] evenly."""
-    p = RNG.uniform(size=shape).astype("float32")
+    p = DRAWS.rng.uniform(size=shape).astype("float32")
     coarse = np.round(p * 10).astype("float32") / np.float32(10)
-    return np.where(RNG.uniform(size=shape) < 0.3, coarse, p)
-
-
-def shares(*shape):
-    p = np.exp(numbers(*shape))
-    return (p / p.sum(axis=-1, keepdims=True)).astype("float32")
-
-
-def one_hot(*shape):
-    return np.eye(shape[-1], dtype="float32")[RNG.integers(0, shape[-1], shape[:-1])]
-
-
-def bits(*shape):
-    return RNG.integers(0, 2, shape).astype("float32")
-
-
-def labels(classes, *shape):
-    return RNG.integers(0, classes, shape)
+    return np.where(DRAWS.rng.uniform(size=shape) < 0.3, coarse, p)
 
 
 # class, arguments, y_true, y_pred
@@ -169,12 +151,12 @@ CUTS = (slice(0, 6), slice(6, 11), slice(11, N))  # unequal batches
 def weights_for(case):
     """Returns sample weights that Keras takes for a metric."""
     name, _, y_true, y_pred = case
-    vector = RNG.integers(0, 5, N).astype("float32")
+    vector = DRAWS.rng.integers(0, 5, N).astype("float32")
     if "IoU" in name:
         return [None] if max(y_true.ndim, y_pred.ndim) > 2 or y_true.shape != (N,) else [None, vector]
     found = [None, vector, np.zeros(N, "float32")]
     if any(case is one for one in MEANS):
         found.append(vector[:, None])
         if y_true.ndim == y_pred.ndim == 3 and "axis" not in case[1]:
-            found.append(RNG.uniform(size=(N, y_true.shape[1])).astype("float32"))
+            found.append(DRAWS.rng.uniform(size=(N, y_true.shape[1])).astype("float32"))
     return found

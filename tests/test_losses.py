@@ -6,20 +6,14 @@ import numpy as np
 import pytest
 
 import kerasette
-from kerasette import errors, losses, registry
+from kerasette import losses, registry
+from tests.case_data import public
 from tests.keras_oracle import keras, tf
 from tests.loss_cases import CASES, IDS, bits, labels, numbers, one_hot, shares
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
-PUBLIC = {name: getattr(losses, name) for name in dir(losses) if not name.startswith("_")}
-NAMES = [name for name, item in PUBLIC.items() if inspect.isclass(item) and issubclass(item, losses.Loss)]
-OURS = ("choose", "get", "serialize", "deserialize")  # not by Keras's signature, or not Keras's at all
-FUNCTIONS = [
-    name
-    for name, item in PUBLIC.items()
-    if inspect.isfunction(item) and item.__name__ == name and name not in (*OURS, *dir(errors))
-]
+PUBLIC, NAMES, FUNCTIONS = public(losses, losses.Loss)
 
 
 def value(result):

@@ -5,19 +5,13 @@ import inspect
 import numpy as np
 import pytest
 
-from kerasette import errors, losses, metrics
+from kerasette import losses, metrics
 from kerasette.registry import register_keras_serializable
+from tests.case_data import public
 from tests.keras_oracle import keras
 from tests.metric_cases import CUTS, N, labels, numbers, shares, uniform
 
-PUBLIC = {name: getattr(metrics, name) for name in dir(metrics) if not name.startswith("_")}
-NAMES = [name for name, item in PUBLIC.items() if inspect.isclass(item) and issubclass(item, metrics.Metric)]
-OURS = ("choose", "get", "serialize", "deserialize")  # not by Keras's signature, or not Keras's at all
-FUNCTIONS = [
-    name
-    for name, item in PUBLIC.items()
-    if inspect.isfunction(item) and item.__name__ == name and name not in (*OURS, *dir(errors))
-]
+PUBLIC, NAMES, FUNCTIONS = public(metrics, metrics.Metric)
 
 
 @pytest.mark.parametrize("name", NAMES)

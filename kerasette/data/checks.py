@@ -237,9 +237,7 @@ def sample_weights(
     array = as_array(value, label, who)
     while 1 < array.ndim <= 1 + max(1, len(output_shape)) and array.shape[-1] == 1:
         array = array[..., 0]
-    steps = array.shape[1:]
-    fits = zip(steps, output_shape[:-1], strict=False)
-    if array.ndim < 1 or len(steps) >= max(1, len(output_shape)) or any(b not in (None, a) for a, b in fits):
+    if array.ndim < 1 or not _begins(array.shape[1:], output_shape[:-1]):
         several = f", or one for each step: (rows, {output_shape[0]})" if len(output_shape) > 1 else ""
         raise value_error(
             f"{who}: {label} has the shape {pretty(array.shape)};"
@@ -255,6 +253,12 @@ def sample_weights(
         if warn_zero and not array.any():
             warn(f"{who}: {label} is 0 for every row, so nothing is learned or measured.")
     return np.ascontiguousarray(array, dtype=dtype)
+
+
+def _begins(shape, steps):
+    """Tells whether `shape`, of one row of targets or weights, is how the output's `steps` begin."""
+    fits = zip(shape, steps, strict=False)
+    return len(shape) <= len(steps) and all(length in (None, n) for n, length in fits)
 
 
 class ClassWeights:
@@ -326,8 +330,8 @@ class ClassWeights:
             y: class numbers (n, *steps) or (n, *steps, 1), or one-hot rows (n, *steps, classes); the steps
                 are those of the output, none for one prediction a row.
         """
-        if not self._has_steps(y.shape[1:]):
-            if not self._has_steps(y.shape[1:-1]):
+        if not _begins(y.shape[1:], self.steps):
+            if not _begins(y.shape[1:-1], self.steps):
                 several = f", or one for each step: {pretty((None, *self.steps))}" if self.steps else ""
                 raise value_error(
                     f"{self.who}: class_weight needs one class a row{several};"
@@ -344,8 +348,3 @@ class ClassWeights:
                 f"got {y[place]} in row {place[0]}.",
             )
         return self.table[labels]
-
-    def _has_steps(self, shape):
-        """Tells whether `shape`, of the targets of one row, is nothing, or that of the output's steps."""
-        fits = zip(shape, self.steps, strict=False)
-        return len(shape) <= len(self.steps) and all(b in (None, a) for a, b in fits)

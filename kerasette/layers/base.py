@@ -85,6 +85,9 @@ class Layer(penalties.Penalized, weights.Weighted, Operation, Configurable, meta
 
     def _ensure_built(self, shapes):
         self._check_inputs(shapes)
+        self._build_once(shapes)
+
+    def _build_once(self, shapes):
         if not self.built:
             with weights.undone_on_error(self._made_together()):
                 self.build(*shapes)

@@ -56,7 +56,7 @@ def warn_of_kept(layer) -> None:
                 f"{layer.name} keeps {type(kept[0]).__name__} in '{name}', whose weights are neither "
                 "trained nor saved with it: a layer's parameters are those of its own add_param(). "
                 "Call layers on one another in a Model, or compute with parameters of your own.",
-                stacklevel=5,
+                stacklevel=6,
             )
 
 

@@ -11,7 +11,6 @@ from kerasette.functions.steps import Options
 from kerasette.layers.base import Layer
 from kerasette.layers.core import checked_seed
 from kerasette.layers.nesting import InnerContext, Nesting, as_layer, refuse_activity
-from kerasette.layers.weights import undone_on_error
 from kerasette.registry import register, snake_case
 
 
@@ -74,10 +73,7 @@ class Cell(Layer):
 
     def _ensure_built(self, shapes):
         self._check_inputs(shapes if len(shapes) > 1 else [*shapes, *step_shapes(self, shapes[0])[1]])
-        if not self.built:
-            with undone_on_error(self._made_together()):
-                self.build(shapes[0])
-                self.built = True
+        self._build_once(shapes[:1])
 
 
 # ---------------------------------------------------------------- over time
